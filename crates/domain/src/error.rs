@@ -1,0 +1,97 @@
+//! What can go wrong, as the caller of a use case sees it.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use crate::message::MessageId;
+use crate::ports::StoreError;
+
+/// A cause from outside the domain, kept for the log.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// The four failures of the specification. `Display` is what a caller may read: it never holds
+/// personal data nor the text of an inner error, which is reached through `source`.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The request is wrong and stays wrong: it says what to change.
+    #[error(transparent)]
+    Validation(#[from] Invalid),
+    /// The same request was taken in before, by another call.
+    #[error("this request was already taken in")]
+    IdempotentDuplicate {
+        /// What the first call made.
+        existing: MessageId,
+    },
+    /// A service behind us failed.
+    #[error(transparent)]
+    External(#[from] ExternalFailure),
+    /// There is no such thing.
+    #[error("there is no such {0}")]
+    NotFound(Thing),
+}
+
+/// A value that cannot be used: which, and what to change.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{field}: {reason}")]
+pub struct Invalid {
+    /// The name of the field as the caller wrote it.
+    pub field: &'static str,
+    /// What to change. Never repeats the value.
+    pub reason: Cow<'static, str>,
+}
+
+/// A service behind us that did not do its part.
+#[derive(Debug, thiserror::Error)]
+#[error("{service} is {}", if *.temporary { "unavailable" } else { "refusing the operation" })]
+pub struct ExternalFailure {
+    /// Which one.
+    pub service: Service,
+    /// Whether the same call may work later.
+    pub temporary: bool,
+    /// Why, for the log.
+    #[source]
+    pub source: BoxError,
+}
+
+/// The services behind us.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Service {
+    /// Where conversations and messages are kept.
+    Store,
+}
+
+/// What was looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Thing {
+    /// A conversation, by number or id.
+    Conversation,
+    /// A message, by id or SID.
+    Message,
+}
+
+impl From<StoreError> for Error {
+    fn from(error: StoreError) -> Self {
+        let (temporary, source) = match error {
+            StoreError::Unavailable(source) => (true, source),
+            StoreError::Rejected(source) => (false, source),
+        };
+        Self::External(ExternalFailure { service: Service::Store, temporary, source })
+    }
+}
+
+impl fmt::Display for Service {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Store => "the store",
+        })
+    }
+}
+
+impl fmt::Display for Thing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Conversation => "conversation",
+            Self::Message => "message",
+        })
+    }
+}

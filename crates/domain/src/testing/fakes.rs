@@ -1,0 +1,104 @@
+//! Fakes of the small ports.
+
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::time::Duration;
+
+use uuid::Uuid;
+
+use crate::language::Detection;
+use crate::message::InboundMessage;
+use crate::ports::{
+    Clock, IdSource, LanguageDetector, RawWebhook, Refusal, SignatureMistake, StatusDelivery,
+    WebhookGate,
+};
+use crate::timestamp::Timestamp;
+
+/// A clock that moves on by a fixed step each time it is read.
+#[derive(Debug)]
+pub struct SteppingClock {
+    micros: AtomicI64,
+    step: i64,
+}
+
+impl SteppingClock {
+    /// A clock that shows `start` first and then a second more at each look.
+    #[must_use]
+    pub fn from(start: Timestamp) -> Self {
+        Self { micros: AtomicI64::new(start.as_micros()), step: 1_000_000 }
+    }
+
+    /// A clock that stands until it is moved.
+    #[must_use]
+    pub fn standing(at: Timestamp) -> Self {
+        Self { micros: AtomicI64::new(at.as_micros()), step: 0 }
+    }
+
+    /// Moves it.
+    pub fn advance(&self, by: Duration) {
+        let micros = i64::try_from(by.as_micros()).unwrap_or(i64::MAX);
+        self.micros.fetch_add(micros, Ordering::Relaxed);
+    }
+}
+
+impl Default for SteppingClock {
+    fn default() -> Self {
+        Self::from(super::fixture::at(0))
+    }
+}
+
+impl Clock for SteppingClock {
+    fn now(&self) -> Timestamp {
+        let micros = self.micros.fetch_add(self.step, Ordering::Relaxed);
+        Timestamp::from_micros(micros).unwrap_or(Timestamp::EPOCH)
+    }
+}
+
+/// Ids 1, 2, 3, ...
+#[derive(Debug, Default)]
+pub struct CountingIds(AtomicU64);
+
+impl IdSource for CountingIds {
+    fn next(&self) -> Uuid {
+        Uuid::from_u128(u128::from(self.0.fetch_add(1, Ordering::Relaxed)) + 1)
+    }
+}
+
+/// A detector that says the same of every text.
+#[derive(Debug)]
+pub struct FixedDetector(pub Detection);
+
+impl LanguageDetector for FixedDetector {
+    fn detect(&self, _: &str) -> Detection {
+        self.0
+    }
+}
+
+/// A gate that lets requests in whose body is `genuine` and gives them what it was made with.
+#[derive(Debug)]
+pub struct FakeGate {
+    /// What a genuine request to the inbound route carries.
+    pub inbound: Result<InboundMessage, Refusal>,
+    /// What a genuine request to the status route carries.
+    pub status: Result<StatusDelivery, Refusal>,
+}
+
+impl FakeGate {
+    fn verify(request: &RawWebhook<'_>) -> Result<(), Refusal> {
+        match request.body {
+            b"genuine" => Ok(()),
+            _ => Err(Refusal::Forged(SignatureMistake::Unexplained)),
+        }
+    }
+}
+
+impl WebhookGate for FakeGate {
+    fn open_inbound(&self, request: &RawWebhook<'_>) -> Result<InboundMessage, Refusal> {
+        Self::verify(request)?;
+        self.inbound.clone()
+    }
+
+    fn open_status(&self, request: &RawWebhook<'_>) -> Result<StatusDelivery, Refusal> {
+        Self::verify(request)?;
+        self.status.clone()
+    }
+}

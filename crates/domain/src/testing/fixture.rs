@@ -1,0 +1,126 @@
+//! Messages and reports to test with.
+
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+use uuid::Uuid;
+
+use crate::conversation::ConversationId;
+use crate::delivery::{DeliveryState, DeliveryStatus, StatusReport};
+use crate::job::JobId;
+use crate::language::{Confidence, Detection, Language};
+use crate::message::{
+    Direction, EventId, InboundMessage, Media, Message, MessageId, RawPayload, Source, TwilioSid,
+};
+use crate::phone::{Address, Region};
+use crate::ports::{NewInbound, NewStatusEvent};
+use crate::text::Text;
+use crate::timestamp::Timestamp;
+
+/// This many seconds after the morning of 22 November 2026.
+#[must_use]
+pub fn at(seconds: u32) -> Timestamp {
+    let morning = Timestamp::EPOCH.after(Duration::from_secs(1_795_340_000));
+    morning.after(Duration::from_secs(u64::from(seconds)))
+}
+
+/// An id; the same number gives the same id.
+#[must_use]
+pub fn uuid(number: u32) -> Uuid {
+    Uuid::from_u128(0x0195_f2a0_7c1e_7000_8000_0000_0000_0000 | u128::from(number))
+}
+
+/// A SID of Twilio's form; the same number gives the same SID.
+#[must_use]
+pub fn sid(number: u32) -> TwilioSid {
+    sid_named(&format!("SM{number:032x}"))
+}
+
+/// A SID of any form that fits.
+#[must_use]
+pub fn sid_named(text: &str) -> TwilioSid {
+    TwilioSid::parse(text).unwrap_or_else(|_| sid(0))
+}
+
+/// A message to us from `from`, English, taken in `number` seconds after the morning.
+#[must_use]
+pub fn inbound(number: u32, from: &str) -> NewInbound {
+    NewInbound {
+        id: MessageId(uuid(10_000_000 + number)),
+        conversation: ConversationId(uuid(20_000_000 + number)),
+        lookup_job: JobId(uuid(30_000_000 + number)),
+        detection: detection(Language::English, 900),
+        source: Source::Webhook,
+        received_at: at(number),
+        message: message(sid(number), from, "Hello, my sink is leaking again"),
+    }
+}
+
+/// A message as the gate gives it.
+#[must_use]
+pub fn message(twilio_sid: TwilioSid, from: &str, body: &str) -> InboundMessage {
+    let raw = payload(json!({
+        "MessageSid": twilio_sid.as_str(), "From": from, "To": "+18605550100", "Body": body,
+        "NumMedia": "1", "Unheard": ["of", "before"],
+    }));
+    let from_number = Text::new(from);
+    InboundMessage {
+        twilio_sid,
+        from: Address::read(&from_number, Region::default()),
+        from_number,
+        to_number: Text::new("+18605550100"),
+        body: Some(Text::new(body)),
+        media: vec![Media {
+            url: "https://api.twilio.com/media/1".into(),
+            content_type: Some("image/jpeg".into()),
+        }],
+        status: DeliveryStatus::Received,
+        raw,
+    }
+}
+
+/// The members of a JSON object.
+#[must_use]
+pub fn payload(value: Value) -> RawPayload {
+    match value {
+        Value::Object(members) => RawPayload::new(members),
+        _ => RawPayload::new(Map::new()),
+    }
+}
+
+/// What a detector says.
+#[must_use]
+pub fn detection(language: Language, thousandths: u16) -> Detection {
+    Detection { language, confidence: Confidence::from_thousandths(thousandths) }
+}
+
+/// A message from us that Twilio has taken, in that conversation.
+#[must_use]
+pub fn outbound(number: u32, conversation: ConversationId) -> Message {
+    Message {
+        id: MessageId(uuid(40_000_000 + number)),
+        conversation,
+        direction: Direction::Outbound,
+        twilio_sid: Some(sid(number)),
+        from_number: Text::new("+18605550100"),
+        to_number: Text::new("+18605550199"),
+        content: Some(Text::new("We will come by at four")),
+        media: Vec::new(),
+        delivery: DeliveryState::of(DeliveryStatus::Queued),
+        source: Source::Api,
+        created_at: at(number),
+        updated_at: at(number),
+    }
+}
+
+/// A report about the message with SID number `message`.
+#[must_use]
+pub fn status(number: u32, message: u32, word: &str, error_code: Option<&str>) -> NewStatusEvent {
+    let twilio_sid = sid(message);
+    let raw = payload(json!({ "MessageSid": twilio_sid.as_str(), "MessageStatus": word }));
+    NewStatusEvent {
+        id: EventId(uuid(50_000_000 + number)),
+        report: StatusReport::new(twilio_sid, word, error_code, None, raw),
+        received_at: at(number),
+    }
+}

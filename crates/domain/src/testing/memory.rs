@@ -1,0 +1,256 @@
+//! The store that forgets: for tests, examples and other services' tests.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+
+use super::inspect::{Everything, Inspect, JobRecord};
+use crate::conversation::{Conversation, ConversationId};
+use crate::job::{JobId, JobState, NewJob};
+use crate::message::{
+    Direction, EventId, Message, MessageDetail, MessageId, RawPayload, StatusEvent, TwilioSid,
+};
+use crate::ports::{
+    ConversationKey, Cursor, MessageKey, MessageStore, NewInbound, NewStatusEvent, Order, Recorded,
+    Start, StatusRecorded, StoreError, ThreadPage, ThreadQuery,
+};
+use crate::tenant::TenantId;
+
+/// A [`MessageStore`] in memory: one lock, so that each method is one transaction.
+#[derive(Debug, Default)]
+pub struct InMemoryStore {
+    tables: Mutex<Tables>,
+}
+
+#[derive(Debug, Default)]
+struct Tables {
+    conversations: BTreeMap<ConversationId, Conversation>,
+    messages: BTreeMap<MessageId, (Message, RawPayload)>,
+    events: BTreeMap<EventId, StatusEvent>,
+    jobs: BTreeMap<JobId, JobRecord>,
+}
+
+impl InMemoryStore {
+    fn tables(&self) -> MutexGuard<'_, Tables> {
+        self.tables.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[async_trait]
+impl MessageStore for InMemoryStore {
+    async fn record_inbound(&self, inbound: &NewInbound) -> Result<Recorded, StoreError> {
+        Ok(self.tables().record_inbound(inbound))
+    }
+
+    async fn record_status(&self, event: &NewStatusEvent) -> Result<StatusRecorded, StoreError> {
+        Ok(self.tables().record_status(event))
+    }
+
+    async fn find_conversation(
+        &self,
+        key: &ConversationKey,
+    ) -> Result<Option<Conversation>, StoreError> {
+        let tables = self.tables();
+        Ok(match key {
+            ConversationKey::Id(id) => tables.conversations.get(id).cloned(),
+            ConversationKey::Address(address) => tables.conversation_of(&address.canonical()),
+        })
+    }
+
+    async fn read_thread(
+        &self,
+        conversation: ConversationId,
+        query: &ThreadQuery,
+    ) -> Result<ThreadPage, StoreError> {
+        Ok(self.tables().read_thread(conversation, query))
+    }
+
+    async fn find_message(&self, key: &MessageKey) -> Result<Option<MessageDetail>, StoreError> {
+        let tables = self.tables();
+        let id = match key {
+            MessageKey::Id(id) => Some(*id),
+            MessageKey::Sid(sid) => tables.message_of(sid),
+        };
+        Ok(id.and_then(|id| tables.detail(id)))
+    }
+
+    async fn check(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+}
+
+impl Tables {
+    fn record_inbound(&mut self, inbound: &NewInbound) -> Recorded {
+        let message = &inbound.message;
+        if let Some(id) = self.message_of(&message.twilio_sid) {
+            if let Some((stored, _)) = self.messages.get_mut(&id) {
+                let further = stored.delivery.advance_inbound(message.status);
+                if further != stored.delivery {
+                    stored.delivery = further;
+                    stored.updated_at = stored.updated_at.max(inbound.received_at);
+                }
+            }
+            return Recorded::Duplicate { message: id };
+        }
+        let before = self
+            .conversation_of(&message.from.canonical())
+            .unwrap_or_else(|| Conversation::opened_by(inbound));
+        let after = before.with(inbound);
+        for job in after.follow_ups(inbound) {
+            self.enqueue(&job);
+        }
+        let stored = inbound.stored_in(before.id);
+        self.messages.insert(inbound.id, (stored, message.raw.clone()));
+        self.conversations.insert(after.id, after.clone());
+        for event in self.events.values_mut() {
+            if event.twilio_sid == message.twilio_sid {
+                event.message = Some(inbound.id);
+            }
+        }
+        Recorded::New {
+            message: inbound.id,
+            conversation: after.id,
+            before: before.language,
+            after: after.language,
+        }
+    }
+
+    fn record_status(&mut self, event: &NewStatusEvent) -> StatusRecorded {
+        let report = &event.report;
+        let message = self.message_of(&report.twilio_sid);
+        let known = self.events.values().any(|kept| {
+            kept.twilio_sid == report.twilio_sid
+                && kept.provider_status == report.provider_status
+                && kept.error_code == report.error_code
+        });
+        if !known {
+            self.events.insert(event.id, event.stored_for(message));
+        }
+        let Some(id) = message else {
+            return StatusRecorded::Parked;
+        };
+        let Some((stored, _)) = self.messages.get_mut(&id) else {
+            return StatusRecorded::Parked;
+        };
+        if stored.direction == Direction::Outbound {
+            let delivery = stored.delivery.advance(Direction::Outbound, report);
+            if delivery != stored.delivery {
+                stored.delivery = delivery;
+                stored.updated_at = stored.updated_at.max(event.received_at);
+            }
+        }
+        StatusRecorded::Applied { message: id, delivery: stored.delivery.clone() }
+    }
+
+    fn read_thread(&self, conversation: ConversationId, query: &ThreadQuery) -> ThreadPage {
+        let of_thread =
+            |(message, _): &&(Message, RawPayload)| message.conversation == conversation;
+        let mut thread: Vec<&Message> =
+            self.messages.values().filter(of_thread).map(|(message, _)| message).collect();
+        thread.sort_by_key(|message| (message.created_at, message.id));
+        if query.order == Order::NewestFirst {
+            thread.reverse();
+        }
+        let behind = |message: &&Message, cursor: &Cursor| {
+            let (here, there) = ((message.created_at, message.id), (cursor.created_at, cursor.id));
+            if query.order == Order::NewestFirst { here < there } else { here > there }
+        };
+        let total = thread.len();
+        let mut rest: Vec<&Message> = match query.start {
+            Start::Offset(offset) => {
+                thread.into_iter().skip(usize::try_from(offset).unwrap_or(usize::MAX)).collect()
+            }
+            Start::Behind(cursor) => {
+                thread.into_iter().filter(|message| behind(message, &cursor)).collect()
+            }
+        };
+        let limit = usize::try_from(query.limit).unwrap_or(usize::MAX);
+        let more = rest.len() > limit;
+        rest.truncate(limit);
+        let last = rest.last().map(|last| Cursor { created_at: last.created_at, id: last.id });
+        ThreadPage {
+            messages: rest.into_iter().cloned().collect(),
+            total: u64::try_from(total).unwrap_or(u64::MAX),
+            next: last.filter(|_| more),
+        }
+    }
+
+    fn enqueue(&mut self, job: &NewJob) {
+        let unique_key = job.job.unique_key();
+        let done = JobState::Done.as_str();
+        if self.jobs.values().any(|known| known.unique_key == unique_key && known.state != done) {
+            return;
+        }
+        let record = JobRecord {
+            id: job.id,
+            kind: job.job.kind().to_owned(),
+            unique_key,
+            payload: job.job.payload(),
+            state: JobState::Queued.as_str().to_owned(),
+            run_at: job.run_at,
+        };
+        self.jobs.insert(job.id, record);
+    }
+
+    fn conversation_of(&self, canonical: &str) -> Option<Conversation> {
+        let of_address = |known: &&Conversation| known.phone_number_canonical.as_str() == canonical;
+        self.conversations.values().find(of_address).cloned()
+    }
+
+    fn message_of(&self, sid: &TwilioSid) -> Option<MessageId> {
+        let of_sid =
+            |(message, _): &&(Message, RawPayload)| message.twilio_sid.as_ref() == Some(sid);
+        self.messages.values().find(of_sid).map(|(message, _)| message.id)
+    }
+
+    fn detail(&self, id: MessageId) -> Option<MessageDetail> {
+        let (message, raw) = self.messages.get(&id)?.clone();
+        let of_message = |event: &&StatusEvent| event.message == Some(id);
+        let mut events: Vec<_> = self.events.values().filter(of_message).cloned().collect();
+        events.sort_by_key(|event| (event.created_at, event.id));
+        Some(MessageDetail { message, raw, events })
+    }
+}
+
+#[async_trait]
+impl Inspect for InMemoryStore {
+    async fn everything(&self) -> Everything {
+        let tables = self.tables();
+        Everything {
+            conversations: tables.conversations.values().cloned().collect(),
+            messages: tables.messages.keys().filter_map(|id| tables.detail(*id)).collect(),
+            parked_events: {
+                let parked = |event: &&StatusEvent| event.message.is_none();
+                tables.events.values().filter(parked).cloned().collect()
+            },
+            jobs: tables.jobs.values().cloned().collect(),
+        }
+    }
+
+    async fn plant_message(&self, message: &Message) {
+        let row = (message.clone(), RawPayload::default());
+        self.tables().messages.insert(message.id, row);
+    }
+
+    async fn plant_tenant(&self, conversation: ConversationId, tenant: &TenantId) {
+        if let Some(known) = self.tables().conversations.get_mut(&conversation) {
+            known.tenant_id = Some(tenant.clone());
+        }
+    }
+
+    async fn finish_jobs(&self) {
+        for job in self.tables().jobs.values_mut() {
+            JobState::Done.as_str().clone_into(&mut job.state);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    fn empty() -> std::future::Ready<(super::InMemoryStore, ())> {
+        std::future::ready((super::InMemoryStore::default(), ()))
+    }
+
+    crate::message_store_contract!(empty);
+}
