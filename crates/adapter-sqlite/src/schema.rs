@@ -1,0 +1,68 @@
+//! The tables, as the migrations in `migrations/sqlite` make them.
+
+diesel::table! {
+    sms_conversations (id) {
+        id -> Text,
+        phone_number_canonical -> Text,
+        phone_number_original -> Nullable<Text>,
+        tenant_id -> Nullable<Text>,
+        workflow_type -> Nullable<Text>,
+        workflow_id -> Nullable<Text>,
+        language_detected -> Text,
+        language_confidence -> Float,
+        language_evidence -> Text,
+        last_message_at -> Nullable<Text>,
+        created_at -> Text,
+        updated_at -> Text,
+    }
+}
+
+diesel::table! {
+    sms_messages (id) {
+        id -> Text,
+        conversation_id -> Text,
+        direction -> Text,
+        twilio_sid -> Nullable<Text>,
+        from_number -> Text,
+        to_number -> Text,
+        message_content -> Nullable<Text>,
+        media -> Text,
+        delivery_status -> Text,
+        error_code -> Nullable<Text>,
+        error_message -> Nullable<Text>,
+        raw_webhook_data -> Nullable<Text>,
+        source -> Text,
+        created_at -> Text,
+        updated_at -> Text,
+    }
+}
+
+diesel::table! {
+    sms_message_status_events (id) {
+        id -> Text,
+        message_id -> Nullable<Text>,
+        twilio_sid -> Text,
+        provider_status -> Text,
+        event_status -> Text,
+        error_code -> Nullable<Text>,
+        raw_webhook_data -> Nullable<Text>,
+        created_at -> Text,
+    }
+}
+
+diesel::table! {
+    jobs (id) {
+        id -> Text,
+        kind -> Text,
+        unique_key -> Text,
+        payload -> Text,
+        state -> Text,
+        attempts -> Integer,
+        run_at -> Text,
+        lease_expires_at -> Nullable<Text>,
+        last_error -> Nullable<Text>,
+        created_at -> Text,
+        updated_at -> Text,
+        finished_at -> Nullable<Text>,
+    }
+}
