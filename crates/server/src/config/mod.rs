@@ -1,0 +1,386 @@
+//! The settings: compiled-in defaults, then the environment. Everything that is wrong is found
+//! at start and told in one message.
+//!
+//! To add a setting: a commented line in `config/defaults.toml`, its name in [`source::NAMES`],
+//! a field here.
+
+mod source;
+
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use adapter_http::{Access, ApiKeys};
+use adapter_twilio::PublicUrls;
+use domain::phone::Region;
+use secrecy::SecretString;
+
+use source::Source;
+
+/// Everything that the service is told from outside.
+#[derive(Debug)]
+pub(crate) struct Settings {
+    pub(crate) environment: Environment,
+    pub(crate) version: String,
+    pub(crate) host: String,
+    pub(crate) port: u16,
+    pub(crate) public_urls: PublicUrls,
+    pub(crate) twilio: TwilioSettings,
+    pub(crate) database: DatabaseSettings,
+    pub(crate) migrate_on_start: bool,
+    pub(crate) region: Region,
+    pub(crate) access: Access,
+    pub(crate) shutdown_grace: Duration,
+    pub(crate) log: LogSettings,
+}
+
+/// Where it runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Environment {
+    Local,
+    Dev,
+    Staging,
+    Prod,
+}
+
+/// What proves that a webhook is Twilio's.
+#[derive(Debug)]
+pub(crate) struct TwilioSettings {
+    pub(crate) auth_token: Option<SecretString>,
+    pub(crate) auth_token_secondary: Option<SecretString>,
+    pub(crate) account_sid: Option<String>,
+}
+
+/// Where texts are kept.
+#[derive(Debug)]
+pub(crate) enum DatabaseSettings {
+    Sqlite {
+        path: PathBuf,
+    },
+    Postgres {
+        url: SecretString,
+        migration_url: Option<SecretString>,
+        schema: Option<String>,
+        pool_size: usize,
+    },
+}
+
+/// What is logged, and how.
+#[derive(Debug)]
+pub(crate) struct LogSettings {
+    pub(crate) json: bool,
+    pub(crate) filter: String,
+}
+
+/// All that is wrong with the settings. Names settings, never repeats their values.
+#[derive(Debug)]
+pub(crate) struct Problems(Vec<String>);
+
+impl fmt::Display for Problems {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "sms-foundation cannot start; mend these settings:")?;
+        for problem in &self.0 {
+            writeln!(f, "  - {problem}")?;
+        }
+        Ok(())
+    }
+}
+
+impl Settings {
+    /// The settings of this process.
+    pub(crate) fn load() -> Result<Self, Problems> {
+        Self::read(Source::of_process())
+    }
+
+    fn read(source: Result<Source, String>) -> Result<Self, Problems> {
+        let mut reader = Reader::new(source.map_err(|problem| Problems(vec![problem]))?);
+        let environment = reader.required("APP_ENV", Environment::from_str);
+        let environment = environment.unwrap_or(Environment::Prod);
+        let local = environment == Environment::Local;
+        let port = reader.required("PORT", |text| {
+            text.parse::<u16>().map_err(|_| "must be a port number from 0 to 65535")
+        });
+        let port = port.unwrap_or(0);
+        let settings = Self {
+            environment,
+            version: reader.text("APP_VERSION").unwrap_or(env!("CARGO_PKG_VERSION").to_owned()),
+            host: reader.text("HOST").unwrap_or_else(|| default_host(environment).to_owned()),
+            port,
+            public_urls: reader.public_urls(local, port)?,
+            twilio: reader.twilio(local),
+            database: reader.database(local),
+            migrate_on_start: reader.switch("MIGRATE_ON_START"),
+            region: reader.required("DEFAULT_REGION", Region::from_str).unwrap_or_default(),
+            access: reader.access(local),
+            shutdown_grace: reader.required("SHUTDOWN_GRACE", duration).unwrap_or_default(),
+            log: reader.log(local),
+        };
+        if reader.problems.is_empty() { Ok(settings) } else { Err(Problems(reader.problems)) }
+    }
+}
+
+fn default_host(environment: Environment) -> &'static str {
+    match environment {
+        Environment::Local => "127.0.0.1",
+        Environment::Dev | Environment::Staging | Environment::Prod => "0.0.0.0",
+    }
+}
+
+impl FromStr for Environment {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "local" => Ok(Self::Local),
+            "dev" => Ok(Self::Dev),
+            "staging" => Ok(Self::Staging),
+            "prod" => Ok(Self::Prod),
+            _ => Err("must be local, dev, staging or prod"),
+        }
+    }
+}
+
+impl fmt::Display for Environment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Local => "local",
+            Self::Dev => "dev",
+            Self::Staging => "staging",
+            Self::Prod => "prod",
+        })
+    }
+}
+
+fn duration(text: &str) -> Result<Duration, &'static str> {
+    humantime::parse_duration(text).map_err(|_| "must be a duration such as 250ms, 15m or 4h")
+}
+
+/// Reads settings one by one and collects what is wrong with them.
+struct Reader {
+    source: Source,
+    problems: Vec<String>,
+}
+
+impl Reader {
+    fn new(source: Source) -> Self {
+        Self { source, problems: Vec::new() }
+    }
+
+    fn problem(&mut self, name: &str, reason: impl fmt::Display) {
+        self.problems.push(format!("{name} {reason}"));
+    }
+
+    fn text(&self, name: &str) -> Option<String> {
+        self.source.get(name).map(str::to_owned)
+    }
+
+    fn secret(&self, name: &str) -> Option<SecretString> {
+        self.text(name).map(SecretString::from)
+    }
+
+    fn optional<T, E: fmt::Display>(
+        &mut self,
+        name: &str,
+        parse: impl FnOnce(&str) -> Result<T, E>,
+    ) -> Option<T> {
+        let text = self.text(name)?;
+        parse(&text).map_err(|reason| self.problem(name, reason)).ok()
+    }
+
+    fn required<T, E: fmt::Display>(
+        &mut self,
+        name: &str,
+        parse: impl FnOnce(&str) -> Result<T, E>,
+    ) -> Option<T> {
+        if self.text(name).is_none() {
+            self.problem(name, "must be given");
+        }
+        self.optional(name, parse)
+    }
+
+    fn switch(&mut self, name: &str) -> bool {
+        let on = self.required(name, |text| match text {
+            "on" | "true" | "1" => Ok(true),
+            "off" | "false" | "0" => Ok(false),
+            _ => Err("must be on or off"),
+        });
+        on.unwrap_or(true)
+    }
+
+    /// The one setting without which nothing else can be made: its problem ends the reading.
+    fn public_urls(&mut self, local: bool, port: u16) -> Result<PublicUrls, Problems> {
+        let default = local.then(|| format!("http://127.0.0.1:{port}"));
+        let Some(text) = self.text("PUBLIC_BASE_URL").or(default) else {
+            self.problem(
+                "PUBLIC_BASE_URL",
+                "must be given: what Twilio calls, https://sms.example.com",
+            );
+            return Err(self.give_up(local));
+        };
+        text.parse::<PublicUrls>().map_err(|reason| {
+            self.problem("PUBLIC_BASE_URL", format_args!("is wrong: {reason}"));
+            self.give_up(local)
+        })
+    }
+
+    /// Looks at the other settings too, so that one start tells all.
+    fn give_up(&mut self, local: bool) -> Problems {
+        let _ = (self.twilio(local), self.database(local), self.access(local), self.log(local));
+        Problems(std::mem::take(&mut self.problems))
+    }
+
+    fn twilio(&mut self, local: bool) -> TwilioSettings {
+        let auth_token = self.secret("TWILIO_AUTH_TOKEN");
+        if auth_token.is_none() && !local {
+            self.problem("TWILIO_AUTH_TOKEN", "must be given: without it every webhook is refused");
+        }
+        TwilioSettings {
+            auth_token,
+            auth_token_secondary: self.secret("TWILIO_AUTH_TOKEN_SECONDARY"),
+            account_sid: self.text("TWILIO_ACCOUNT_SID"),
+        }
+    }
+
+    fn database(&mut self, local: bool) -> DatabaseSettings {
+        let default = local.then(|| "sqlite://data/sms-foundation.db".to_owned());
+        let Some(url) = self.text("DATABASE_URL").or(default) else {
+            self.problem(
+                "DATABASE_URL",
+                "must be given outside APP_ENV=local: nobody should lose texts on a disk that goes away",
+            );
+            return DatabaseSettings::Sqlite { path: PathBuf::new() };
+        };
+        if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+            let pool_size = self.required("DATABASE_POOL_SIZE", |text| match text.parse() {
+                Ok(size @ 1..=1000) => Ok(size),
+                _ => Err("must be a whole number from 1 to 1000"),
+            });
+            return DatabaseSettings::Postgres {
+                url: url.into(),
+                migration_url: self.secret("DATABASE_MIGRATION_URL"),
+                schema: self.text("DATABASE_SCHEMA"),
+                pool_size: pool_size.unwrap_or(1),
+            };
+        }
+        let path =
+            url.strip_prefix("sqlite://").filter(|path| !path.is_empty() && *path != ":memory:");
+        if path.is_none() {
+            self.problem("DATABASE_URL", "must begin with postgres:// or be sqlite:// and a file");
+        }
+        DatabaseSettings::Sqlite { path: path.unwrap_or_default().into() }
+    }
+
+    fn access(&mut self, local: bool) -> Access {
+        let keys = self.optional("API_KEYS", ApiKeys::parse).filter(|keys| !keys.is_empty());
+        let on = self.switch("API_AUTH");
+        match keys {
+            Some(keys) if on => Access::Keys(keys),
+            None if on && !local => {
+                self.problem(
+                    "API_KEYS",
+                    "must be given outside APP_ENV=local, or API_AUTH=off in a closed network",
+                );
+                Access::Open
+            }
+            _ => Access::Open,
+        }
+    }
+
+    fn log(&mut self, local: bool) -> LogSettings {
+        let json = self.optional("LOG_FORMAT", |text| match text {
+            "json" => Ok(true),
+            "pretty" => Ok(false),
+            _ => Err("must be json or pretty"),
+        });
+        let filter = self.required("RUST_LOG", |text| {
+            let parsed = tracing_subscriber::EnvFilter::try_new(text);
+            parsed.map(|_| text.to_owned()).map_err(|_| "is no filter such as info,domain=debug")
+        });
+        LogSettings { json: json.unwrap_or(!local), filter: filter.unwrap_or_default() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PROD: [(&str, &str); 5] = [
+        ("APP_ENV", "prod"),
+        ("DATABASE_URL", "postgres://sms:hunter2@db/sms"),
+        ("PUBLIC_BASE_URL", "https://sms.example.com"),
+        ("TWILIO_AUTH_TOKEN", "s3cret"),
+        ("API_AUTH", "off"),
+    ];
+
+    fn read(given: &[(&str, &str)]) -> Result<Settings, String> {
+        Settings::read(Source::of(given)).map_err(|problems| problems.to_string())
+    }
+
+    #[test]
+    fn a_developer_needs_no_settings() {
+        let settings = read(&[]).unwrap();
+        assert_eq!(settings.environment, Environment::Local);
+        assert_eq!((settings.host.as_str(), settings.port), ("127.0.0.1", 8080));
+        assert_eq!(settings.public_urls.canonical(), "http://127.0.0.1:8080");
+        let DatabaseSettings::Sqlite { path } = settings.database else { panic!() };
+        assert_eq!(path, PathBuf::from("data/sms-foundation.db"));
+        assert!(settings.migrate_on_start && !settings.log.json);
+    }
+
+    #[test]
+    fn values_are_never_read_as_numbers_and_empty_is_unset() {
+        let settings =
+            read(&[("APP_VERSION", "1.10"), ("TWILIO_AUTH_TOKEN", ""), ("HOST", "")]).unwrap();
+        assert_eq!(settings.version, "1.10");
+        assert!(settings.twilio.auth_token.is_none());
+        assert_eq!(settings.host, "127.0.0.1");
+    }
+
+    #[test]
+    fn production_listens_everywhere_and_logs_json() {
+        let settings = read(&PROD).unwrap();
+        assert_eq!(settings.host, "0.0.0.0");
+        assert!(settings.log.json);
+        assert!(matches!(settings.database, DatabaseSettings::Postgres { .. }));
+    }
+
+    #[test]
+    fn all_that_is_missing_is_told_at_once() {
+        let problems = read(&[("APP_ENV", "prod"), ("RUST_LOG", "=x="), ("API_KEYS", "a:b")]);
+        let problems = problems.unwrap_err();
+        for name in ["PUBLIC_BASE_URL", "TWILIO_AUTH_TOKEN", "DATABASE_URL", "RUST_LOG", "API_KEYS"]
+        {
+            assert!(problems.contains(name), "{name} in {problems}");
+        }
+    }
+
+    #[test]
+    fn a_wrong_value_is_named_and_not_repeated() {
+        for (name, value) in [
+            ("APP_ENV", "hunter2"),
+            ("PORT", "hunter2"),
+            ("PUBLIC_BASE_URL", "ftp://hunter2"),
+            ("DATABASE_URL", "mysql://hunter2"),
+            ("MIGRATE_ON_START", "hunter2"),
+            ("DEFAULT_REGION", "hunter2"),
+            ("API_KEYS", "hunter2"),
+            ("SHUTDOWN_GRACE", "hunter2"),
+            ("LOG_FORMAT", "hunter2"),
+            ("DATABASE_POOL_SIZE", "hunter2"),
+        ] {
+            let mut given = PROD.to_vec();
+            given.retain(|(known, _)| *known != name);
+            given.push((name, value));
+            let problems = read(&given).unwrap_err();
+            assert!(problems.contains(name), "{name} in {problems}");
+            assert!(!problems.contains("hunter2"), "{problems}");
+        }
+    }
+
+    #[test]
+    fn debug_shows_no_secret() {
+        let shown = format!("{:?}", read(&PROD).unwrap());
+        assert!(!shown.contains("hunter2") && !shown.contains("s3cret"), "{shown}");
+    }
+}

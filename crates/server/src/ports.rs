@@ -1,0 +1,27 @@
+//! The real world behind the small ports.
+
+use domain::ports::{Clock, IdSource};
+use domain::timestamp::Timestamp;
+use uuid::Uuid;
+
+/// The machine's clock.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct SystemClock;
+
+impl Clock for SystemClock {
+    #[expect(clippy::disallowed_methods, reason = "this is where time comes in")]
+    fn now(&self) -> Timestamp {
+        Timestamp::from(time::OffsetDateTime::now_utc())
+    }
+}
+
+/// UUIDs of version 7: later ones sort behind earlier ones, also in an index.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct UuidV7;
+
+impl IdSource for UuidV7 {
+    #[expect(clippy::disallowed_methods, reason = "this is where ids come from")]
+    fn next(&self) -> Uuid {
+        Uuid::now_v7()
+    }
+}
