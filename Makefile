@@ -33,7 +33,8 @@ test:
 proof: ## The load and crash tests at full size; minutes.
 	@.ci/install-postgres
 	LOAD_MESSAGES=20000 CRASHES=5 OUTAGE_SECONDS=10 \
-	  $(CARGO) run -q --locked -p pg-cluster -- run .ci/test -p server --test it -- proof
+	  $(CARGO) run -q --locked -p pg-cluster -- run \
+	  $(CARGO) nextest run --locked --profile proof --workspace --all-features -E 'test(proof::)'
 
 conformance: ## What needs PyPI, npm or more of Debian. Comes with the issues that need it.
 	@echo "no conformance checks yet"

@@ -4,12 +4,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use adapter_postgres::{PgSettings, PgStore};
-use adapter_sqlite::SqliteStore;
+use adapter_sqlite::{Limits, SqliteStore};
 use domain::testing::{Everything, Inspect};
 use tempfile::TempDir;
 use tokio::runtime::Handle;
 
 use crate::service::Settings;
+
+/// To look at everything takes longer than any call of the service may.
+const UNHURRIED: Duration = Duration::from_mins(5);
 
 /// An empty place to keep texts in, of one's own.
 pub(crate) enum Database {
@@ -48,13 +51,13 @@ impl Database {
     pub(crate) fn open(&self) -> Arc<dyn InspectStore> {
         match self {
             Self::Sqlite(folder) => {
-                Arc::new(SqliteStore::open(&folder.path().join("sms.db")).unwrap())
+                let limits = Limits { deadline: UNHURRIED, ..Limits::default() };
+                Arc::new(SqliteStore::open_with(&folder.path().join("sms.db"), limits).unwrap())
             }
             Self::Postgres { url, schema } => {
                 let mut settings = PgSettings::new(url);
                 settings.schema = Some(schema.clone());
-                // To look at everything takes longer than any call of the service may.
-                settings.deadline = Duration::from_mins(2);
+                settings.deadline = UNHURRIED;
                 Arc::new(PgStore::new(&settings, Handle::current()).unwrap())
             }
         }

@@ -11,7 +11,7 @@ pub(crate) struct Webhook {
     /// Path and query.
     pub(crate) target: String,
     pub(crate) signature: String,
-    pub(crate) body: String,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Webhook {
@@ -20,7 +20,17 @@ impl Webhook {
         let key = Key::new(TOKEN).unwrap();
         let payload = Payload::Form(fields.iter().copied().collect::<Fields<'_>>());
         let signature = sign(&format!("{PUBLIC}{target}"), &payload, &key).to_string();
-        let body = Serializer::new(String::new()).extend_pairs(fields).finish();
+        let body = Serializer::new(String::new()).extend_pairs(fields).finish().into_bytes();
+        Self { target: target.to_owned(), signature, body }
+    }
+
+    /// A form as it stands, signed over what an independent parser reads in it.
+    pub(crate) fn signed_body(target: &str, body: Vec<u8>) -> Self {
+        let fields: Vec<_> = url::form_urlencoded::parse(&body).collect();
+        let fields = fields.iter().map(|(name, value)| (&**name, &**value));
+        let payload = Payload::Form(fields.collect::<Fields<'_>>());
+        let key = Key::new(TOKEN).unwrap();
+        let signature = sign(&format!("{PUBLIC}{target}"), &payload, &key).to_string();
         Self { target: target.to_owned(), signature, body }
     }
 

@@ -2,6 +2,7 @@
 //! `make proof`.
 
 mod crashes;
+mod hostile;
 mod load;
 mod outages;
 mod traffic;

@@ -55,21 +55,19 @@ impl Traffic {
             let body = "Hello, my sink is leaking again, can someone come by today?";
             let text = Webhook::text(&sid(number), &sender(number), body);
             let told_twice = number % REPEATED == 0;
-            let first = self.post(&client, &text).await;
+            let first = self.post(&client, number, &text).await;
             if told_twice || !first {
-                self.post(&client, &text).await;
+                self.post(&client, number, &text).await;
             }
         }
     }
 
-    async fn post(&self, client: &reqwest::Client, text: &Webhook) -> bool {
+    async fn post(&self, client: &reqwest::Client, number: usize, text: &Webhook) -> bool {
         let service = self.service.read().unwrap().clone();
         let status = text.post(client, &service).await;
         assert!(matches!(status, None | Some(200 | 503)), "answered {status:?}");
         if status == Some(200) {
-            let (_, sid) = text.body.split_once("&MessageSid=").unwrap();
-            let (sid, _) = sid.split_once('&').unwrap();
-            self.acknowledged.lock().unwrap().insert(sid.to_owned());
+            self.acknowledged.lock().unwrap().insert(sid(number));
         } else {
             self.refused.fetch_add(1, Ordering::Relaxed);
         }
