@@ -148,11 +148,14 @@ impl DeliveryState {
         if next > now || reported.explains_better_than(self) { reported } else { self.clone() }
     }
 
-    /// The state of a message to us after the same webhook came again with that status.
+    /// The state of a message to us after the same webhook came again with that status. Only a
+    /// message that was not whole yet changes.
     #[must_use]
     pub fn advance_inbound(&self, status: DeliveryStatus) -> Self {
-        let rank = |status: DeliveryStatus| status.rank(Direction::Inbound);
-        if rank(status) > rank(self.status) { Self::of(status) } else { self.clone() }
+        match (self.status, status) {
+            (DeliveryStatus::Receiving, DeliveryStatus::Received) => Self::of(status),
+            _ => self.clone(),
+        }
     }
 
     /// For two reports of the same status: which error stays must not depend on which came first.
@@ -265,6 +268,19 @@ mod tests {
         check(Outbound, &[early, ("failed", Some("30008"))], ("failed", Some("30007")));
         check(Outbound, &[("failed", Some("30008")), early], ("failed", Some("30007")));
         check(Outbound, &[("delivered", Some("30008"))], ("delivered", None));
+    }
+
+    #[test]
+    fn a_repeated_webhook_completes_a_message_and_changes_nothing_else() {
+        use DeliveryStatus::{Delivered, Received, Receiving, Unknown};
+        for (before, comes, after) in [
+            (Receiving, Received, Received),
+            (Received, Receiving, Received),
+            (Delivered, Received, Delivered),
+            (Unknown, Received, Unknown),
+        ] {
+            assert_eq!(DeliveryState::of(before).advance_inbound(comes).status, after);
+        }
     }
 
     #[test]

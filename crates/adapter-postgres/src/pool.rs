@@ -1,0 +1,171 @@
+//! Connections: made, lent for one call, given back or thrown away.
+//!
+//! A connection comes back to the pool only where the server has answered everything that it was
+//! asked. In every other case (no answer in time, an error that may be the connection's, a caller
+//! that went away in the middle) it is closed, because a transaction may still be open on it.
+
+use std::error::Error;
+use std::iter;
+use std::sync::Arc;
+use std::time::Duration;
+
+use diesel::result::{ConnectionError, ConnectionResult, QueryResult};
+use diesel_async::pooled_connection::deadpool::{Hook, HookError, Object, Pool as Deadpool};
+use diesel_async::pooled_connection::{
+    AsyncDieselConnectionManager, ManagerConfig, RecyclingMethod,
+};
+use diesel_async::{AsyncPgConnection, SimpleAsyncConnection};
+use domain::ports::StoreError;
+use futures_util::FutureExt;
+use tokio::runtime::Handle;
+use tokio::time::timeout;
+use tokio_postgres::{Config, NoTls};
+use tokio_util::task::AbortOnDropHandle;
+
+use crate::failure::{DeadlinePassed, classify};
+use crate::settings::{InvalidSettings, PgSettings};
+
+/// The connections of a store, and the time that each call has.
+pub(crate) struct Pool {
+    connections: Deadpool<AsyncPgConnection>,
+    deadline: Duration,
+}
+
+/// Older connections are replaced, so that a load balancer or a failover can move them.
+const OLDEST: Duration = Duration::from_mins(30);
+/// A connection that rested for longer is asked whether it is alive before it is lent.
+const RESTED: Duration = Duration::from_secs(5);
+/// How long it may take to say so.
+const PROBE: Duration = Duration::from_millis(250);
+
+impl Pool {
+    /// A pool that is empty until the first call. Its connections live on `runtime`: on that of a
+    /// web server's worker they would die with the worker.
+    pub(crate) fn new(settings: &PgSettings, runtime: Handle) -> Result<Self, InvalidSettings> {
+        let connector = Arc::new(Connector::new(settings, settings.session())?);
+        let mut manager = ManagerConfig::default();
+        manager.recycling_method = RecyclingMethod::Fast;
+        manager.custom_setup = Box::new(move |_| {
+            let connector = Arc::clone(&connector);
+            let connecting = async move { connector.connect_in_time().await };
+            let task = AbortOnDropHandle::new(runtime.spawn(connecting));
+            async { task.await.map_err(unusable)? }.boxed()
+        });
+        let manager = AsyncDieselConnectionManager::new_with_config(String::new(), manager);
+        // Building fails only where deadpool's own timeouts are set, and none is.
+        let connections = Deadpool::builder(manager)
+            .max_size(settings.pool_size)
+            .pre_recycle(replace_the_old_and_the_dead())
+            .build()
+            .map_err(|_| InvalidSettings::NoConnections)?;
+        Ok(Self { connections, deadline: settings.deadline })
+    }
+
+    /// Lends a connection to `work`, all within the deadline.
+    ///
+    /// # Errors
+    /// As [`classify`] says; [`StoreError::Unavailable`] where no connection was to be had and
+    /// where the deadline passed.
+    pub(crate) async fn run<R>(
+        &self,
+        work: impl AsyncFnOnce(&mut AsyncPgConnection) -> QueryResult<R>,
+    ) -> Result<R, StoreError> {
+        timeout(self.deadline, self.lend_to(work))
+            .await
+            .unwrap_or_else(|_| Err(StoreError::Unavailable(DeadlinePassed.into())))
+    }
+
+    async fn lend_to<R>(
+        &self,
+        work: impl AsyncFnOnce(&mut AsyncPgConnection) -> QueryResult<R>,
+    ) -> Result<R, StoreError> {
+        let connection = self.connections.get().await;
+        let connection = connection.map_err(|error| StoreError::Unavailable(error.into()))?;
+        let mut loan = Loan::default();
+        let result = work(loan.of(connection)).await.map_err(classify);
+        if !matches!(result, Err(StoreError::Unavailable(_))) {
+            loan.end();
+        }
+        result
+    }
+}
+
+/// A connection on loan. It is closed where the loan is dropped and did not end.
+#[derive(Default)]
+struct Loan(Option<Object<AsyncPgConnection>>);
+
+impl Loan {
+    fn of(&mut self, connection: Object<AsyncPgConnection>) -> &mut AsyncPgConnection {
+        self.0.insert(connection)
+    }
+
+    /// Gives the connection back.
+    fn end(mut self) {
+        drop(self.0.take());
+    }
+}
+
+impl Drop for Loan {
+    fn drop(&mut self) {
+        if let Some(connection) = self.0.take() {
+            drop(Object::take(connection));
+            tracing::debug!("a database connection was closed in the middle of a call");
+        }
+    }
+}
+
+/// How connections are made.
+pub(crate) struct Connector {
+    config: Config,
+    session: String,
+    limit: Duration,
+}
+
+impl Connector {
+    /// Makes connections that are told `session` first.
+    pub(crate) fn new(settings: &PgSettings, session: String) -> Result<Self, InvalidSettings> {
+        Ok(Self { config: settings.checked()?, session, limit: settings.deadline })
+    }
+
+    /// Connects, within the deadline of a call; the connection is driven by the runtime that this
+    /// is awaited on.
+    pub(crate) async fn connect_in_time(&self) -> ConnectionResult<AsyncPgConnection> {
+        timeout(self.limit, self.connect()).await.unwrap_or_else(|_| Err(unusable(DeadlinePassed)))
+    }
+
+    async fn connect(&self) -> ConnectionResult<AsyncPgConnection> {
+        let (client, connection) = self.config.connect(NoTls).await.map_err(unusable)?;
+        let connecting = AsyncPgConnection::try_from_client_and_connection(client, connection);
+        let mut connection = connecting.await?;
+        let told = connection.batch_execute(&self.session).await;
+        told.map_err(ConnectionError::CouldntSetupConfiguration)?;
+        Ok(connection)
+    }
+}
+
+/// diesel keeps a text only, so that the causes (a wrong password, a refused port) go into it.
+fn unusable(error: impl Error + 'static) -> ConnectionError {
+    let first: &dyn Error = &error;
+    let chain = iter::successors(Some(first), |&error| error.source());
+    let texts: Vec<String> = chain.map(ToString::to_string).collect();
+    ConnectionError::BadConnection(texts.join(": "))
+}
+
+/// A server that went away without a word (power cut, firewall) leaves connections that look alive.
+fn replace_the_old_and_the_dead() -> Hook<AsyncPgConnection> {
+    Hook::async_fn(|connection: &mut AsyncPgConnection, metrics| {
+        async move {
+            if metrics.age() > OLDEST {
+                return Err(HookError::message("the connection is old"));
+            }
+            if metrics.last_used() < RESTED {
+                return Ok(());
+            }
+            match timeout(PROBE, connection.batch_execute("select 1")).await {
+                Ok(Ok(())) => Ok(()),
+                _ => Err(HookError::message("the connection is dead")),
+            }
+        }
+        .boxed()
+    })
+}

@@ -1,0 +1,32 @@
+//! Statements that are prepared once for each connection.
+
+use diesel::pg::Pg;
+use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
+use diesel::result::QueryResult;
+
+/// A statement that its connection keeps prepared, by its text.
+///
+/// diesel keeps no `update` and nothing that holds a literal, because their text may differ from
+/// call to call: each call then costs one round trip and one planning more. That is no reason here:
+/// the few texts that there can be are told apart, and none holds a value.
+pub(crate) struct Prepared<Statement>(pub(crate) Statement);
+
+impl<Statement: QueryFragment<Pg>> QueryFragment<Pg> for Prepared<Statement> {
+    fn walk_ast<'b>(&'b self, out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        self.0.walk_ast(out)
+    }
+
+    fn is_safe_to_cache_prepared(&self, _: &Pg) -> QueryResult<bool> {
+        Ok(true)
+    }
+}
+
+impl<Statement> QueryId for Prepared<Statement> {
+    type QueryId = ();
+
+    const HAS_STATIC_QUERY_ID: bool = false;
+}
+
+impl<Statement: Query> Query for Prepared<Statement> {
+    type SqlType = Statement::SqlType;
+}

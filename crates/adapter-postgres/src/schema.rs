@@ -1,0 +1,70 @@
+//! The tables, as `migrations/postgres` makes them.
+
+diesel::table! {
+    sms_conversations (id) {
+        id -> Uuid,
+        phone_number_canonical -> Text,
+        phone_number_original -> Nullable<Text>,
+        tenant_id -> Nullable<Text>,
+        workflow_type -> Nullable<Text>,
+        workflow_id -> Nullable<Text>,
+        language_detected -> Text,
+        language_confidence -> Float4,
+        language_evidence -> Jsonb,
+        last_message_at -> Nullable<Timestamptz>,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    sms_messages (id) {
+        id -> Uuid,
+        conversation_id -> Uuid,
+        direction -> Text,
+        twilio_sid -> Nullable<Text>,
+        from_number -> Text,
+        to_number -> Text,
+        message_content -> Nullable<Text>,
+        delivery_status -> Text,
+        error_code -> Nullable<Text>,
+        error_message -> Nullable<Text>,
+        raw_webhook_data -> Nullable<Jsonb>,
+        source -> Text,
+        media -> Jsonb,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    sms_message_status_events (id) {
+        id -> Uuid,
+        message_id -> Nullable<Uuid>,
+        twilio_sid -> Text,
+        provider_status -> Text,
+        event_status -> Text,
+        error_code -> Nullable<Text>,
+        raw_webhook_data -> Nullable<Jsonb>,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    jobs (id) {
+        id -> Uuid,
+        kind -> Text,
+        unique_key -> Text,
+        payload -> Jsonb,
+        state -> Text,
+        attempts -> Int4,
+        run_at -> Timestamptz,
+        lease_expires_at -> Nullable<Timestamptz>,
+        last_error -> Nullable<Text>,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+        finished_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::allow_tables_to_appear_in_same_query!(sms_messages, sms_message_status_events);

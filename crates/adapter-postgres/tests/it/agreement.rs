@@ -1,0 +1,27 @@
+//! The promises, and the store in memory as the measure of everything else.
+
+use domain::testing::history::{agrees_with_memory, histories};
+use proptest::test_runner::{Config, TestRunner};
+
+use crate::database::fresh_store;
+
+domain::message_store_contract!(fresh_store);
+
+#[test]
+fn every_history_ends_as_it_does_in_memory() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let (store, schema) = runtime.block_on(fresh_store());
+    let outsider = runtime.block_on(schema.outsider());
+    let config = Config { cases: 48, failure_persistence: None, ..Config::default() };
+    TestRunner::new(config)
+        .run(&histories(40), |history| {
+            runtime.block_on(async {
+                let empty =
+                    "truncate sms_conversations, sms_messages, sms_message_status_events, jobs";
+                outsider.batch_execute(empty).await.unwrap();
+                agrees_with_memory(&store, &history).await;
+            });
+            Ok(())
+        })
+        .unwrap();
+}
