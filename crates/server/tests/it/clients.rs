@@ -74,7 +74,7 @@ fn many_headers_are_read_and_too_many_are_a_4xx() {
         let text = text(count);
         let mut headers = format!("Content-Length: {}\r\nConnection: close\r\n", text.body.len());
         for nth in 0..count {
-            headers.push_str(&format!("X-Extra-{nth}: {nth}\r\n"));
+            headers += &format!("X-Extra-{nth}: {nth}\r\n");
         }
         let request = [head(&text, &headers).into_bytes(), text.body].concat();
         let answer = exchange(&service, &[&request]);

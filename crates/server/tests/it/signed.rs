@@ -59,12 +59,12 @@ fn post(service: &Service, row: &Value) -> u16 {
     let mut request = format!("{} {target} HTTP/1.1\r\n", text(row, "method"));
     for header in row["headers"].as_array().unwrap() {
         let [name, value] = [&header[0], &header[1]].map(|part| part.as_str().unwrap());
-        request.push_str(&format!("{name}: {value}\r\n"));
+        request += &format!("{name}: {value}\r\n");
     }
-    request.push_str(&format!(
+    request += &format!(
         "Host: {host}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
         body.len()
-    ));
+    );
     let mut stream = TcpStream::connect(host).unwrap();
     stream.write_all(request.as_bytes()).unwrap();
     let mut answer = String::new();

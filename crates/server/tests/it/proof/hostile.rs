@@ -104,7 +104,7 @@ impl Mutation {
         let mut seed = [0; 32];
         seed[..8].copy_from_slice(&u64::try_from(number).unwrap().to_le_bytes());
         let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &seed);
-        Self { rng, forged: number % 10 == 0 }
+        Self { rng, forged: number.is_multiple_of(10) }
     }
 
     fn webhook(&mut self, number: usize) -> Webhook {

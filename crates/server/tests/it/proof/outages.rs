@@ -17,7 +17,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stopped_database_is_503_until_it_is_back() {
     let mut cluster = Cluster::start(Durability::Default).unwrap();
-    let posts = Posts::to(&cluster).await;
+    let posts = Posts::to(&cluster);
     posts.all_are_taken(1).await;
     cluster.stop().unwrap();
     posts.all_are_refused_for(outage()).await;
@@ -30,7 +30,7 @@ async fn a_stopped_database_is_503_until_it_is_back() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_frozen_database_is_503_until_it_is_back() {
     let cluster = Cluster::start(Durability::Default).unwrap();
-    let posts = Posts::to(&cluster).await;
+    let posts = Posts::to(&cluster);
     posts.all_are_taken(1).await;
     cluster.freeze().unwrap();
     posts.all_are_refused_for(outage()).await;
@@ -81,7 +81,7 @@ struct Posts {
 }
 
 impl Posts {
-    async fn to(cluster: &Cluster) -> Self {
+    fn to(cluster: &Cluster) -> Self {
         let database = Database::postgres_at(&cluster.url());
         Self::through(Service::start(&database.settings()), database)
     }

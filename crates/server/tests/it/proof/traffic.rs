@@ -54,7 +54,7 @@ impl Traffic {
             }
             let body = "Hello, my sink is leaking again, can someone come by today?";
             let text = Webhook::text(&sid(number), &sender(number), body);
-            let told_twice = number % REPEATED == 0;
+            let told_twice = number.is_multiple_of(REPEATED);
             let first = self.post(&client, number, &text).await;
             if told_twice || !first {
                 self.post(&client, number, &text).await;
