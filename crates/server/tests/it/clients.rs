@@ -73,9 +73,7 @@ fn many_headers_are_read_and_too_many_are_a_4xx() {
     for (count, allowed) in [(80, "200"), (100, "4"), (5000, "4")] {
         let text = text(count);
         let mut headers = format!("Content-Length: {}\r\nConnection: close\r\n", text.body.len());
-        for nth in 0..count {
-            headers += &format!("X-Extra-{nth}: {nth}\r\n");
-        }
+        headers.extend((0..count).map(|nth| format!("X-Extra-{nth}: {nth}\r\n")));
         let request = [head(&text, &headers).into_bytes(), text.body].concat();
         let answer = exchange(&service, &[&request]);
         assert!(statuses(&answer)[0].starts_with(allowed), "{count}: {answer}");

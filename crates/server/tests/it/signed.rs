@@ -56,13 +56,15 @@ fn post(service: &Service, row: &Value) -> u16 {
     let target = text(row, "url").strip_prefix(text(row, "public_base_url")).unwrap();
     let body = text(row, "raw_body");
     let host = service.url.strip_prefix("http://").unwrap();
-    let mut request = format!("{} {target} HTTP/1.1\r\n", text(row, "method"));
-    for header in row["headers"].as_array().unwrap() {
+    let header = |header: &Value| {
         let [name, value] = [&header[0], &header[1]].map(|part| part.as_str().unwrap());
-        request += &format!("{name}: {value}\r\n");
-    }
-    request += &format!(
-        "Host: {host}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+        format!("{name}: {value}\r\n")
+    };
+    let headers: String = row["headers"].as_array().unwrap().iter().map(header).collect();
+    let request = format!(
+        "{} {target} HTTP/1.1\r\n{headers}Host: {host}\r\nContent-Length: {}\r\n\
+         Connection: close\r\n\r\n{body}",
+        text(row, "method"),
         body.len()
     );
     let mut stream = TcpStream::connect(host).unwrap();
