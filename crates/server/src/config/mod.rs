@@ -1,7 +1,7 @@
 //! The settings: compiled-in defaults, then the environment. Everything that is wrong is found
 //! at start and told in one message.
 //!
-//! To add a setting: a commented line in `config/defaults.toml`, its name in [`source::NAMES`],
+//! To add a setting: a commented line in `config/defaults.toml`, its name in `source::NAMES`,
 //! a field here.
 
 mod source;
