@@ -9,7 +9,7 @@ pub(crate) fn write(cursor: &Cursor) -> String {
     format!("{}_{}", cursor.created_at.as_micros(), cursor.id.0.simple())
 }
 
-/// Reads what [`write`] spelled; `None` for anything else.
+/// Reads what [`write()`] spelled; `None` for anything else.
 pub(crate) fn read(text: &str) -> Option<Cursor> {
     let (micros, id) = text.split_once('_')?;
     let created_at = Timestamp::from_micros(micros.parse().ok()?)?;

@@ -3,7 +3,7 @@
 //!
 //! To add an endpoint: a module with the handler and its bodies, a line in [`configure`], a
 //! snapshot of what it answers. A handler returns `Result<_, ApiError>`; the envelope around
-//! errors, the request id and the log line are made in [`envelope`](mod@envelope).
+//! errors, the request id and the log line are made in [`envelope`](fn@envelope).
 //!
 //! Absent: sending, and the list of conversations (later issues).
 
