@@ -60,20 +60,21 @@ impl Inbox {
     }
 }
 
-/// One line for each decision about a conversation's language, without its text.
+/// One line for each decision about a conversation's language, without its text; confidences are
+/// in thousandths.
 fn audit(recorded: &Recorded, detected: Detection) {
     let Recorded::New { conversation, before, after, .. } = recorded else {
         return;
     };
-    tracing::debug!(
+    tracing::info!(
         target: "audit::language",
         conversation_id = %conversation,
         previous = before.language.as_str(),
-        previous_confidence = before.confidence.fraction(),
+        previous_confidence = before.confidence.thousandths(),
         detected = detected.language.as_str(),
-        detected_confidence = detected.confidence.fraction(),
+        detected_confidence = detected.confidence.thousandths(),
         chosen = after.language.as_str(),
-        chosen_confidence = after.confidence.fraction(),
+        chosen_confidence = after.confidence.thousandths(),
         "language decided"
     );
 }

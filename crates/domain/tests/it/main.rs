@@ -1,0 +1,7 @@
+//! The domain from outside, against data that nobody made by looking at it.
+
+#![expect(clippy::print_stdout, clippy::unwrap_used, reason = "a test that panics has failed")]
+
+mod contract_data;
+mod phone_cases;
+mod phone_properties;
