@@ -30,11 +30,11 @@ test:
 	$(CARGO) run -q --locked -p pg-cluster -- run .ci/test
 	$(CARGO) test --locked --workspace --all-features --doc
 
-proof: ## The load and crash tests at full size; minutes.
+proof: ## The load and crash tests at full size, on the release build; a quarter of an hour.
 	@.ci/install-postgres
-	LOAD_MESSAGES=20000 CRASHES=5 OUTAGE_SECONDS=10 \
+	LOAD_MESSAGES=20000 CRASHES=5 OUTAGE_SECONDS=10 HOSTILE_REQUESTS=100000 \
 	  $(CARGO) run -q --locked -p pg-cluster -- run \
-	  $(CARGO) nextest run --locked --profile proof --workspace --all-features -E 'test(proof::)'
+	  $(CARGO) nextest run --locked --release --profile proof --workspace --all-features -E 'test(proof::)'
 
 conformance: ## What needs PyPI, npm or more of Debian. Comes with the issues that need it.
 	@echo "no conformance checks yet"
