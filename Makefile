@@ -18,7 +18,7 @@ run: ## Needs nothing but Rust, a C compiler and make.
 	$(CARGO) build --locked --bin sms-foundation --bin twilio-sim
 	@printf '%s\n' "" \
 	  "SMS Foundation starts on http://127.0.0.1:$(PORT) (Ctrl-C stops it). In another terminal, text it:" \
-	  "  $(CARGO) run -q --locked --bin twilio-sim -- inbound --url http://127.0.0.1:$(PORT) --from +18605550199 --body \"My sink is leaking\"" \
+	  "  $(CARGO) run -q --locked --bin twilio-sim -- inbound --base-url http://127.0.0.1:$(PORT) --from +18605550199 --body \"My sink is leaking\"" \
 	  "and read the conversation:" \
 	  "  curl http://127.0.0.1:$(PORT)/conversations/+18605550199" ""
 	@APP_ENV=local PORT=$(PORT) TWILIO_AUTH_TOKEN="$${TWILIO_AUTH_TOKEN:-$(LOCAL_TOKEN)}" \
