@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::message::{Direction, RawPayload, TwilioSid};
+use crate::message::{Direction, MessageId, RawPayload, TwilioSid};
 use crate::text::clip;
 
 /// The delivery status of a message, in the words of the data model.
@@ -62,6 +62,12 @@ impl DeliveryStatus {
     #[must_use]
     pub fn from_word(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|status| status.as_str() == word)
+    }
+
+    /// Whether nothing further is to be expected of a message from us.
+    #[must_use]
+    pub fn is_final(self) -> bool {
+        matches!(self, Self::Delivered | Self::Undelivered | Self::Failed)
     }
 
     /// What one of Twilio's thirteen words means to us; [`Unknown`](Self::Unknown) for any other.
@@ -184,6 +190,9 @@ impl DeliveryState {
 pub struct StatusReport {
     /// Of which message.
     pub twilio_sid: TwilioSid,
+    /// Our id of the message, where the report carries one: the address that we gave Twilio for
+    /// its reports has it in the query.
+    pub message: Option<MessageId>,
     /// Twilio's own word, at most 64 characters; may be empty.
     pub provider_status: String,
     /// What the word means to us.
@@ -211,6 +220,7 @@ impl StatusReport {
         };
         Self {
             twilio_sid,
+            message: None,
             provider_status: clip(provider_status, 64),
             status: DeliveryStatus::from_provider(provider_status),
             // Twilio writes "no error" as an absent, an empty or a zero code.

@@ -9,7 +9,7 @@ use crate::ports::StoreError;
 /// A cause from outside the domain, kept for the log.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// The four failures of the specification. `Display` is what a caller may read: it never holds
+/// The four failures of the specification, and a refusal. `Display` is what a caller may read: it never holds
 /// personal data nor the text of an inner error, which is reached through `source`.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -28,6 +28,9 @@ pub enum Error {
     /// There is no such thing.
     #[error("there is no such {0}")]
     NotFound(Thing),
+    /// As things stand it cannot be done: why not.
+    #[error("{0}")]
+    Refused(&'static str),
 }
 
 /// A value that cannot be used: which, and what to change.
@@ -67,6 +70,8 @@ pub enum Thing {
     Conversation,
     /// A message, by id or SID.
     Message,
+    /// A job, by id.
+    Job,
 }
 
 impl From<StoreError> for Error {
@@ -92,6 +97,7 @@ impl fmt::Display for Thing {
         f.write_str(match self {
             Self::Conversation => "conversation",
             Self::Message => "message",
+            Self::Job => "job",
         })
     }
 }

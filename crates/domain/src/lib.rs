@@ -1,15 +1,20 @@
 #![doc = include_str!("../README.md")]
 
+pub mod backlog;
 pub mod conversation;
 pub mod delivery;
 pub mod error;
+pub mod idempotency;
 pub mod inbox;
 pub mod job;
 pub mod language;
 pub mod message;
+pub mod outbound;
+pub mod outbox;
 pub mod phone;
 pub mod ports;
 pub mod receipts;
+pub mod senders;
 pub mod tenant;
 #[cfg(feature = "testing")]
 pub mod testing;

@@ -7,7 +7,8 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use crate::conversation::ConversationId;
-use crate::delivery::{DeliveryState, DeliveryStatus};
+use crate::delivery::{DeliveryState, DeliveryStatus, StatusReport};
+use crate::outbound::{Outgoing, SendAttempt, Sending};
 use crate::phone::Address;
 use crate::text::Text;
 use crate::timestamp::Timestamp;
@@ -254,8 +255,10 @@ pub struct Message {
     pub content: Option<Text>,
     /// Pictures and files, in order.
     pub media: Vec<Media>,
-    /// How far it got.
+    /// How far it got, in Twilio's words. What everybody is told is [`Message::shown`].
     pub delivery: DeliveryState,
+    /// What we know of handing it over; `None` for a message to us.
+    pub sending: Option<Sending>,
     /// How we learned of it.
     pub source: Source,
     /// When we took it in.
@@ -273,6 +276,16 @@ pub struct MessageDetail {
     pub raw: RawPayload,
     /// What Twilio reported since, oldest first.
     pub events: Vec<StatusEvent>,
+    /// The attempts to hand it over, oldest first.
+    pub attempts: Vec<SendAttempt>,
+}
+
+impl MessageDetail {
+    /// The part that decisions about a message from us need.
+    #[must_use]
+    pub fn outgoing(self) -> Outgoing {
+        Outgoing { message: self.message, attempts: self.attempts }
+    }
 }
 
 /// One report of Twilio's about a message, as it is stored.
@@ -294,6 +307,22 @@ pub struct StatusEvent {
     pub raw: RawPayload,
     /// When it came.
     pub created_at: Timestamp,
+}
+
+impl StatusEvent {
+    /// What it reported; the text of its error is in `raw` only.
+    #[must_use]
+    pub fn report(&self) -> StatusReport {
+        StatusReport {
+            twilio_sid: self.twilio_sid.clone(),
+            message: self.message,
+            provider_status: self.provider_status.clone(),
+            status: self.event_status,
+            error_code: self.error_code.clone(),
+            error_message: None,
+            raw: self.raw.clone(),
+        }
+    }
 }
 
 #[cfg(test)]

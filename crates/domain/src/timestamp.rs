@@ -46,6 +46,19 @@ impl Timestamp {
         Self::from(self.0.saturating_add(wait))
     }
 
+    /// This time moved back; the first time that can be kept where that is too far.
+    #[must_use]
+    pub fn before(self, span: Duration) -> Self {
+        let span = time::Duration::try_from(span).unwrap_or(time::Duration::MAX);
+        Self::from(self.0.saturating_sub(span))
+    }
+
+    /// The time since `earlier`; none where that is later.
+    #[must_use]
+    pub fn since(self, earlier: Self) -> Duration {
+        Duration::try_from(self.0 - earlier.0).unwrap_or_default()
+    }
+
     /// The fixed-width text, read back.
     ///
     /// # Errors

@@ -284,7 +284,10 @@ pub mod promises {
             let now = (stored.delivery.status.as_str(), stored.delivery.error_code.as_deref());
             assert_eq!(now, expected, "after {word:?}");
             let delivery = stored.delivery.clone();
-            assert_eq!(recorded, StatusRecorded::Applied { message: sent.id, delivery });
+            assert_eq!(
+                recorded,
+                StatusRecorded::Applied { message: sent.id, delivery, overturned: false }
+            );
         }
         let events = store.find_message(&MessageKey::Id(sent.id)).await.unwrap().unwrap().events;
         let words: Vec<_> = events.iter().map(|event| event.provider_status.as_str()).collect();
@@ -354,7 +357,10 @@ pub mod promises {
         let event = status(1, 1, "failed", Some("30008"));
         let recorded = store.record_status(&event).await.unwrap();
         let delivery = before.delivery.clone();
-        assert_eq!(recorded, StatusRecorded::Applied { message: message.id, delivery });
+        assert_eq!(
+            recorded,
+            StatusRecorded::Applied { message: message.id, delivery, overturned: false }
+        );
         assert_eq!(stored(store, message.id).await, before);
     }
 

@@ -3,13 +3,14 @@
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use uuid::Uuid;
 
 use crate::language::Detection;
 use crate::message::InboundMessage;
 use crate::ports::{
-    Clock, IdSource, LanguageDetector, RawWebhook, Refusal, SignatureMistake, StatusDelivery,
-    WebhookGate,
+    Chance, Clock, IdSource, LanguageDetector, RawWebhook, Refusal, SignatureMistake,
+    StatusDelivery, Timer, WebhookGate,
 };
 use crate::timestamp::Timestamp;
 
@@ -100,5 +101,24 @@ impl WebhookGate for FakeGate {
     fn open_status(&self, request: &RawWebhook<'_>) -> Result<StatusDelivery, Refusal> {
         Self::verify(request)?;
         self.status.clone()
+    }
+}
+
+/// A timer for which no time ever passes: it comes back at once.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NoTimer;
+
+#[async_trait]
+impl Timer for NoTimer {
+    async fn sleep(&self, _: Duration) {}
+}
+
+/// Always the same number.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct FixedChance(pub u64);
+
+impl Chance for FixedChance {
+    fn next(&self) -> u64 {
+        self.0
     }
 }

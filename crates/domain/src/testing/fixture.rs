@@ -7,13 +7,19 @@ use uuid::Uuid;
 
 use crate::conversation::ConversationId;
 use crate::delivery::{DeliveryState, DeliveryStatus, StatusReport};
-use crate::job::JobId;
+use crate::idempotency::{IdempotencyClaim, IdempotencyKey};
+use crate::job::{ClaimedJob, Job, JobId};
 use crate::language::{Confidence, Detection, Language};
 use crate::message::{
     Direction, EventId, InboundMessage, Media, Message, MessageId, RawPayload, Source, TwilioSid,
 };
+use crate::outbound::{AfterUnsent, AttemptEnd, AttemptId, NewAttempt, SendState, Sending};
 use crate::phone::{Address, Region};
-use crate::ports::{NewInbound, NewStatusEvent};
+use crate::ports::{
+    NewInbound, NewOutbound, NewStatusEvent, ProviderFault, ProviderMessage, Recipient,
+    SendOutcome, Sender, UnsentReason,
+};
+use crate::senders::Senders;
 use crate::text::Text;
 use crate::timestamp::Timestamp;
 
@@ -107,6 +113,13 @@ pub fn outbound(number: u32, conversation: ConversationId) -> Message {
         content: Some(Text::new("We will come by at four")),
         media: Vec::new(),
         delivery: DeliveryState::of(DeliveryStatus::Queued),
+        sending: Some(Sending {
+            state: SendState::Accepted,
+            error: None,
+            expires_at: at(number + 14_400),
+            checks: 0,
+            next_check_at: None,
+        }),
         source: Source::Api,
         created_at: at(number),
         updated_at: at(number),
@@ -123,4 +136,124 @@ pub fn status(number: u32, message: u32, word: &str, error_code: Option<&str>) -
         report: StatusReport::new(twilio_sid, word, error_code, None, raw),
         received_at: at(number),
     }
+}
+
+/// A text to `to` that somebody asks for `number` seconds after the morning, without a key and
+/// unlike any other.
+#[must_use]
+pub fn new_outbound(number: u32, to: &str) -> NewOutbound {
+    let original = Text::new(to);
+    let ours = ["+18605550100", "+18605550101"].map(Sender::read);
+    NewOutbound {
+        id: MessageId(uuid(40_000_000 + number)),
+        conversation: ConversationId(uuid(20_000_000 + number)),
+        send_job: JobId(uuid(60_000_000 + number)),
+        lookup_job: JobId(uuid(30_000_000 + number)),
+        recipient: Recipient {
+            address: Some((Address::read(&original, Region::default()), original)),
+            conversation: None,
+        },
+        body: Some(Text::new(format!("We will come by at {number}"))),
+        media: Vec::new(),
+        from: None,
+        senders: Senders::new(ours.to_vec(), Region::default()),
+        workflow_type: Some("collections".into()),
+        workflow_id: None,
+        accepted_at: at(number),
+        expires_at: at(number + 4 * 3600),
+        lease_until: at(number + 5 * 3600),
+        idempotency: IdempotencyClaim {
+            caller: "tests".into(),
+            key: IdempotencyKey::Guessed,
+            request_hash: format!("hash {number}"),
+            keep: Duration::from_hours(24),
+        },
+    }
+}
+
+/// The same to a conversation that must be there.
+#[must_use]
+pub fn to_conversation(new: NewOutbound, conversation: ConversationId) -> NewOutbound {
+    let conversation = Some(conversation);
+    NewOutbound { recipient: Recipient { address: None, conversation }, ..new }
+}
+
+/// The attempt that a send job makes, `number` seconds after the morning.
+#[must_use]
+pub fn attempt(number: u32, job: &ClaimedJob) -> NewAttempt {
+    NewAttempt {
+        id: AttemptId(uuid(70_000_000 + number)),
+        message: message_of(job),
+        ticket: job.ticket,
+        at: at(number),
+        deadline: at(number + 15),
+        resolve_job: JobId(uuid(80_000_000 + number)),
+        resolve_at: at(number + 1),
+    }
+}
+
+/// The end of that attempt, a second later.
+#[must_use]
+pub fn attempt_end(number: u32, job: &ClaimedJob, outcome: SendOutcome) -> AttemptEnd {
+    AttemptEnd {
+        attempt: AttemptId(uuid(70_000_000 + number)),
+        message: message_of(job),
+        ticket: job.ticket,
+        at: at(number + 1),
+        outcome,
+        if_unsent: AfterUnsent::RetryAt(at(number + 2)),
+        resolve_job: JobId(uuid(80_000_000 + number)),
+        resolve_at: at(number + 2),
+        attended: false,
+    }
+}
+
+fn message_of(job: &ClaimedJob) -> MessageId {
+    match job.job {
+        Job::Send { message, .. } | Job::ResolveSend { message, .. } => message,
+        Job::TenantLookup { .. } => MessageId(uuid(0)),
+    }
+}
+
+/// Twilio has taken the message and calls it by SID number `of`.
+#[must_use]
+pub fn accepted(of: u32) -> SendOutcome {
+    SendOutcome::Accepted(Box::new(ProviderMessage {
+        sid: sid(of),
+        status: "queued".into(),
+        error_code: None,
+        error_message: None,
+        inbound: false,
+        from: None,
+        to: None,
+        body: None,
+        num_media: 0,
+        created_at: None,
+        sent_at: None,
+        raw: RawPayload::default(),
+    }))
+}
+
+/// Twilio has refused the message for good.
+#[must_use]
+pub fn refused(code: &str) -> SendOutcome {
+    SendOutcome::Refused(fault(400, code))
+}
+
+/// Twilio had no time for the message.
+#[must_use]
+pub fn unsent() -> SendOutcome {
+    let (reason, fault) = (UnsentReason::Busy, fault(429, "20429"));
+    SendOutcome::Unsent { reason, fault, retry_after: None }
+}
+
+/// Nobody knows.
+#[must_use]
+pub fn ambiguous() -> SendOutcome {
+    SendOutcome::Ambiguous(fault(500, "20500"))
+}
+
+fn fault(status: u16, code: &str) -> ProviderFault {
+    let message = Some("what it means".into());
+    ProviderFault { status: Some(status), code: Some(code.to_owned()), message }
 }

@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use crate::conversation::{Conversation, ConversationId};
 use crate::job::JobId;
 use crate::message::{Message, MessageDetail, StatusEvent};
-use crate::ports::MessageStore;
+use crate::ports::{JobQueue, MessageStore, OutboundStore};
 use crate::tenant::TenantId;
 use crate::timestamp::Timestamp;
 
@@ -37,11 +37,19 @@ pub struct JobRecord {
     pub state: String,
     /// Not before this time.
     pub run_at: Timestamp,
+    /// How often it was claimed.
+    pub attempts: u32,
+    /// How often in a row it failed.
+    pub failures: u32,
+    /// Why it last failed.
+    pub last_error: Option<String>,
+    /// Until when a worker has it.
+    pub lease_expires_at: Option<Timestamp>,
 }
 
 /// A store that a test can look into and prepare.
 #[async_trait]
-pub trait Inspect: MessageStore {
+pub trait Inspect: MessageStore + OutboundStore + JobQueue {
     /// Every row.
     async fn everything(&self) -> Everything;
 

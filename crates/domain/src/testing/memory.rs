@@ -6,11 +6,13 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 
 use super::inspect::{Everything, Inspect, JobRecord};
+use super::memory_outbound::{JobRow, KeyRow};
 use crate::conversation::{Conversation, ConversationId};
 use crate::job::{JobId, JobState, NewJob};
 use crate::message::{
     Direction, EventId, Message, MessageDetail, MessageId, RawPayload, StatusEvent, TwilioSid,
 };
+use crate::outbound::{AttemptId, SendAttempt};
 use crate::ports::{
     ConversationKey, Cursor, MessageKey, MessageStore, NewInbound, NewStatusEvent, Order, Recorded,
     Start, StatusRecorded, StoreError, ThreadPage, ThreadQuery,
@@ -24,15 +26,17 @@ pub struct InMemoryStore {
 }
 
 #[derive(Debug, Default)]
-struct Tables {
-    conversations: BTreeMap<ConversationId, Conversation>,
-    messages: BTreeMap<MessageId, (Message, RawPayload)>,
-    events: BTreeMap<EventId, StatusEvent>,
-    jobs: BTreeMap<JobId, JobRecord>,
+pub(super) struct Tables {
+    pub(super) conversations: BTreeMap<ConversationId, Conversation>,
+    pub(super) messages: BTreeMap<MessageId, (Message, RawPayload)>,
+    pub(super) events: BTreeMap<EventId, StatusEvent>,
+    pub(super) jobs: BTreeMap<JobId, JobRow>,
+    pub(super) attempts: BTreeMap<AttemptId, SendAttempt>,
+    pub(super) keys: BTreeMap<(String, String), KeyRow>,
 }
 
 impl InMemoryStore {
-    fn tables(&self) -> MutexGuard<'_, Tables> {
+    pub(super) fn tables(&self) -> MutexGuard<'_, Tables> {
         self.tables.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -97,17 +101,13 @@ impl Tables {
             .conversation_of(&message.from.canonical())
             .unwrap_or_else(|| Conversation::opened_by(inbound));
         let after = before.with(inbound);
-        for job in after.follow_ups(inbound) {
+        for job in after.follow_ups(inbound.lookup_job, inbound.received_at) {
             self.enqueue(&job);
         }
         let stored = inbound.stored_in(before.id);
         self.messages.insert(inbound.id, (stored, message.raw.clone()));
         self.conversations.insert(after.id, after.clone());
-        for event in self.events.values_mut() {
-            if event.twilio_sid == message.twilio_sid {
-                event.message = Some(inbound.id);
-            }
-        }
+        self.attach(&message.twilio_sid, inbound.id);
         Recorded::New {
             message: inbound.id,
             conversation: after.id,
@@ -116,31 +116,36 @@ impl Tables {
         }
     }
 
-    fn record_status(&mut self, event: &NewStatusEvent) -> StatusRecorded {
+    pub(super) fn record_status(&mut self, event: &NewStatusEvent) -> StatusRecorded {
         let report = &event.report;
-        let message = self.message_of(&report.twilio_sid);
+        let named = self.message_of(&report.twilio_sid).or_else(|| self.nameless(report.message));
         let known = self.events.values().any(|kept| {
             kept.twilio_sid == report.twilio_sid
                 && kept.provider_status == report.provider_status
                 && kept.error_code == report.error_code
         });
         if !known {
-            self.events.insert(event.id, event.stored_for(message));
+            self.events.insert(event.id, event.stored_for(named));
         }
-        let Some(id) = message else {
+        let Some((stored, _)) = named.and_then(|id| self.messages.get(&id)).cloned() else {
             return StatusRecorded::Parked;
         };
-        let Some((stored, _)) = self.messages.get_mut(&id) else {
-            return StatusRecorded::Parked;
-        };
-        if stored.direction == Direction::Outbound {
-            let delivery = stored.delivery.advance(Direction::Outbound, report);
-            if delivery != stored.delivery {
-                stored.delivery = delivery;
-                stored.updated_at = stored.updated_at.max(event.received_at);
-            }
+        if stored.direction == Direction::Inbound {
+            let (message, delivery) = (stored.id, stored.delivery);
+            return StatusRecorded::Applied { message, delivery, overturned: false };
         }
-        StatusRecorded::Applied { message: id, delivery: stored.delivery.clone() }
+        let parked = self.attach(&report.twilio_sid, stored.id);
+        let step = self.outgoing(&stored).report(report, event.received_at, &parked);
+        let (delivery, overturned) = (step.after.message.delivery.clone(), step.overturned);
+        self.write(step, None, event.received_at);
+        StatusRecorded::Applied { message: stored.id, delivery, overturned }
+    }
+
+    /// The message from us with that id, if it has no SID yet.
+    pub(super) fn nameless(&self, id: Option<MessageId>) -> Option<MessageId> {
+        let (message, _) = self.messages.get(&id?)?;
+        let nameless = message.direction == Direction::Outbound && message.twilio_sid.is_none();
+        nameless.then_some(message.id)
     }
 
     fn read_thread(&self, conversation: ConversationId, query: &ThreadQuery) -> ThreadPage {
@@ -176,40 +181,52 @@ impl Tables {
         }
     }
 
-    fn enqueue(&mut self, job: &NewJob) {
-        let unique_key = job.job.unique_key();
-        let done = JobState::Done.as_str();
-        if self.jobs.values().any(|known| known.unique_key == unique_key && known.state != done) {
-            return;
-        }
-        let record = JobRecord {
-            id: job.id,
-            kind: job.job.kind().to_owned(),
-            unique_key,
-            payload: job.job.payload(),
-            state: JobState::Queued.as_str().to_owned(),
-            run_at: job.run_at,
+    pub(super) fn enqueue(&mut self, new: &NewJob) {
+        let row = JobRow {
+            record: JobRecord {
+                id: new.id,
+                kind: new.job.kind().to_owned(),
+                unique_key: new.job.unique_key(),
+                payload: new.job.payload(),
+                state: JobState::Queued.as_str().to_owned(),
+                run_at: new.run_at,
+                attempts: 0,
+                failures: 0,
+                last_error: None,
+                lease_expires_at: None,
+            },
+            lane: new.job.lane(),
+            place: self.jobs.values().map(|row| row.place).max().unwrap_or(0) + 1,
+            created_at: new.run_at,
+            updated_at: new.run_at,
+            finished_at: None,
         };
-        self.jobs.insert(job.id, record);
+        let same = |known: &JobRow| {
+            known.record.unique_key == row.record.unique_key && !known.is(JobState::Done)
+        };
+        if !self.jobs.values().any(same) {
+            self.jobs.insert(new.id, row);
+        }
     }
 
-    fn conversation_of(&self, canonical: &str) -> Option<Conversation> {
+    pub(super) fn conversation_of(&self, canonical: &str) -> Option<Conversation> {
         let of_address = |known: &&Conversation| known.phone_number_canonical.as_str() == canonical;
         self.conversations.values().find(of_address).cloned()
     }
 
-    fn message_of(&self, sid: &TwilioSid) -> Option<MessageId> {
+    pub(super) fn message_of(&self, sid: &TwilioSid) -> Option<MessageId> {
         let of_sid =
             |(message, _): &&(Message, RawPayload)| message.twilio_sid.as_ref() == Some(sid);
         self.messages.values().find(of_sid).map(|(message, _)| message.id)
     }
 
-    fn detail(&self, id: MessageId) -> Option<MessageDetail> {
+    pub(super) fn detail(&self, id: MessageId) -> Option<MessageDetail> {
         let (message, raw) = self.messages.get(&id)?.clone();
         let of_message = |event: &&StatusEvent| event.message == Some(id);
         let mut events: Vec<_> = self.events.values().filter(of_message).cloned().collect();
         events.sort_by_key(|event| (event.created_at, event.id));
-        Some(MessageDetail { message, raw, events })
+        let attempts = self.attempts_of(id);
+        Some(MessageDetail { message, raw, events, attempts })
     }
 }
 
@@ -224,7 +241,7 @@ impl Inspect for InMemoryStore {
                 let parked = |event: &&StatusEvent| event.message.is_none();
                 tables.events.values().filter(parked).cloned().collect()
             },
-            jobs: tables.jobs.values().cloned().collect(),
+            jobs: tables.jobs.values().map(|row| row.record.clone()).collect(),
         }
     }
 
@@ -241,7 +258,7 @@ impl Inspect for InMemoryStore {
 
     async fn finish_jobs(&self) {
         for job in self.tables().jobs.values_mut() {
-            JobState::Done.as_str().clone_into(&mut job.state);
+            JobState::Done.as_str().clone_into(&mut job.record.state);
         }
     }
 }
@@ -253,4 +270,5 @@ mod tests {
     }
 
     crate::message_store_contract!(empty);
+    crate::outbound_store_contract!(empty);
 }

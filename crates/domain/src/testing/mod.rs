@@ -7,8 +7,11 @@ pub mod fixture;
 pub mod history;
 mod inspect;
 mod memory;
+mod memory_outbound;
+mod outbound_contract;
 
 pub use contract::promises;
-pub use fakes::{CountingIds, FakeGate, FixedDetector, SteppingClock};
+pub use fakes::{CountingIds, FakeGate, FixedChance, FixedDetector, NoTimer, SteppingClock};
 pub use inspect::{Everything, Inspect, JobRecord};
 pub use memory::InMemoryStore;
+pub use outbound_contract::outbound_promises;

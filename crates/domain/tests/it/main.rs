@@ -3,5 +3,6 @@
 #![expect(clippy::print_stdout, clippy::unwrap_used, reason = "a test that panics has failed")]
 
 mod contract_data;
+mod outbound_properties;
 mod phone_cases;
 mod phone_properties;

@@ -4,6 +4,12 @@
 //! To add a port: a trait here whose documentation makes promises ("MUST"), a fake in `testing`,
 //! and a named test in the contract suite for every promise.
 
+mod jobs;
+mod outbound;
+mod provider;
+mod tenants;
+mod work;
+
 use async_trait::async_trait;
 use uuid::Uuid;
 
@@ -18,6 +24,12 @@ use crate::message::{
 };
 use crate::phone::Address;
 use crate::timestamp::Timestamp;
+
+pub use jobs::*;
+pub use outbound::*;
+pub use provider::*;
+pub use tenants::*;
+pub use work::*;
 
 /// Where conversations, messages and jobs are kept.
 ///
@@ -41,10 +53,13 @@ pub trait MessageStore: Send + Sync {
     ///   [`DeliveryState::advance_inbound`] says.
     async fn record_inbound(&self, inbound: &NewInbound) -> Result<Recorded, StoreError>;
 
-    /// Keeps what Twilio reported about a message and moves its status as
-    /// [`DeliveryState::advance`] says, under a lock.
+    /// Keeps what Twilio reported about a message and moves a message from us as
+    /// [`Outgoing::report`](crate::outbound::Outgoing::report) says, under a lock.
     ///
-    /// - A report of an unknown SID MUST be kept without a message: [`StatusRecorded::Parked`].
+    /// - The message is the one with the report's SID. Where there is none, it is the message from
+    ///   us with the id that the report carries, if that has no SID yet: it MUST get this one.
+    /// - A report of no known message MUST be kept without one: [`StatusRecorded::Parked`]. Its
+    ///   `message` is not kept.
     /// - The same word with the same error about the same SID MUST be kept once.
     /// - The status of a message to us MUST NOT be changed by it; the conversation's
     ///   `last_message_at` MUST NOT move.
@@ -104,6 +119,7 @@ impl NewInbound {
             content: self.message.body.clone(),
             media: self.message.media.clone(),
             delivery: DeliveryState::of(self.message.status),
+            sending: None,
             source: self.source,
             created_at: self.received_at,
             updated_at: self.received_at,
@@ -179,6 +195,8 @@ pub enum StatusRecorded {
         message: MessageId,
         /// Its state after the report.
         delivery: DeliveryState,
+        /// Whether we had given the message up, and were wrong.
+        overturned: bool,
     },
     /// No message has that SID yet: the report is kept.
     Parked,

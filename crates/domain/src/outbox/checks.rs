@@ -1,0 +1,56 @@
+//! Asking Twilio about messages whose end nobody reported: after twelve hours, then daily for
+//! three days (Twilio's advice: callbacks can be lost).
+
+use std::time::Duration;
+
+use super::{Outbox, OutboxPorts};
+use crate::message::{EventId, MessageId, TwilioSid};
+use crate::ports::{MessageStore, NewStatusEvent, StoreError};
+
+/// Whoever has claimed a check and dies loses it after this time.
+const CLAIM: Duration = Duration::from_mins(15);
+/// How many are claimed at once.
+const BATCH: u32 = 50;
+
+impl Outbox {
+    /// Makes the checks that are due, a batch of them, and gives their number. `receipts` takes
+    /// what Twilio says.
+    ///
+    /// # Errors
+    /// [`StoreError`]: those that were claimed come back later.
+    pub async fn check_statuses(&self, receipts: &dyn MessageStore) -> Result<usize, StoreError> {
+        let OutboxPorts { store, clock, .. } = &self.ports;
+        let now = clock.now();
+        let due = store.claim_status_checks(now, now.after(CLAIM), BATCH).await?;
+        for (message, sid) in &due {
+            self.check_status(receipts, *message, sid).await?;
+        }
+        Ok(due.len())
+    }
+
+    async fn check_status(
+        &self,
+        receipts: &dyn MessageStore,
+        message: MessageId,
+        sid: &TwilioSid,
+    ) -> Result<(), StoreError> {
+        let OutboxPorts { store, clock, ids, provider, .. } = &self.ports;
+        match provider.fetch(sid).await {
+            Ok(Some(found)) => {
+                let event = NewStatusEvent {
+                    id: EventId(ids.next()),
+                    report: found.report(Some(message)),
+                    received_at: clock.now(),
+                };
+                receipts.record_status(&event).await?;
+            }
+            Ok(None) => tracing::warn!(message_id = %message, "Twilio does not know it any more"),
+            // It comes back when the claim is over.
+            Err(error) => {
+                tracing::warn!(message_id = %message, %error, "status not fetched");
+                return Ok(());
+            }
+        }
+        store.finish_status_check(message, clock.now()).await
+    }
+}

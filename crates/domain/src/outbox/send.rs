@@ -1,0 +1,267 @@
+//! One send job: claim and commit, call Twilio, record and commit.
+
+use std::time::Duration;
+
+use super::pace::Turn;
+use super::{Outbox, OutboxPorts, resolve};
+use crate::job::{Backoff, ClaimedJob, JobEnding, JobId};
+use crate::message::MessageId;
+use crate::outbound::{
+    AfterUnsent, AttemptEnd, AttemptId, Beginning, EXHAUSTED, EXPIRED, NewAttempt, Outgoing,
+};
+use crate::ports::{
+    AttemptRecorded, Attended, Begun, ProviderError, SendOrder, SendOutcome, Sender, StoreError,
+    UnsentReason,
+};
+use crate::timestamp::Timestamp;
+
+/// While a number's queue is full or its window closed.
+const WINDOW_BACKOFF: Backoff =
+    Backoff { base: Duration::from_mins(1), cap: Duration::from_mins(30) };
+/// A message whose turn comes within this time is waited for.
+const SHORT_WAIT: Duration = Duration::from_secs(1);
+/// How long to wait between two tries to record what Twilio answered, and how often.
+const RECORD_BACKOFF: Backoff =
+    Backoff { base: Duration::from_millis(50), cap: Duration::from_secs(2) };
+const RECORD_TRIES: u32 = 60;
+
+/// What became of a send job.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Performed {
+    /// A request was made and its end recorded.
+    Attempted {
+        /// The message as it is now.
+        outgoing: Box<Outgoing>,
+        /// `accepted`, `refused`, `busy`, `window`, `account` or `ambiguous`.
+        outcome: &'static str,
+        /// Twilio's error code, or a word of ours.
+        code: Option<String>,
+        /// Whether we had given the message up, and were wrong.
+        overturned: bool,
+    },
+    /// A request was made, and its end could not be recorded: the search will find it.
+    Unrecorded,
+    /// Nothing was to be done, or could be; the message as it is now.
+    Settled(Box<Outgoing>),
+    /// It waits for its turn.
+    Postponed,
+    /// The job is no longer ours.
+    Lost,
+}
+
+impl Performed {
+    /// The message as it is now, where that is known.
+    #[must_use]
+    pub fn into_outgoing(self) -> Option<Outgoing> {
+        match self {
+            Self::Attempted { outgoing, .. } | Self::Settled(outgoing) => Some(*outgoing),
+            Self::Unrecorded | Self::Postponed | Self::Lost => None,
+        }
+    }
+}
+
+impl Outbox {
+    /// Runs a send job. `attended` tells whether the caller still waits for the answer.
+    ///
+    /// # Errors
+    /// [`StoreError`] where the job could not be begun: its lease runs out, and it comes back.
+    pub async fn perform(
+        &self,
+        job: &ClaimedJob,
+        message: MessageId,
+        attended: &Attended,
+    ) -> Result<Performed, StoreError> {
+        if let Turn::Later(run_at) = self.turn(message).await? {
+            return self.postpone(job, run_at).await;
+        }
+        self.pace.forget(message);
+        let attempt = self.new_attempt(job, message);
+        match self.ports.store.begin_attempt(&attempt).await? {
+            Begun::As(Beginning::Go, outgoing) => {
+                Ok(self.attempt(job, &attempt, &outgoing, attended).await)
+            }
+            Begun::As(_, outgoing) => Ok(Performed::Settled(outgoing)),
+            Begun::Lost => {
+                // The lease may have become too short while it waited: others may have it now.
+                let run_at = self.ports.clock.now();
+                self.postpone(job, run_at).await?;
+                Ok(Performed::Lost)
+            }
+        }
+    }
+
+    /// Makes the request and records what came of it.
+    async fn attempt(
+        &self,
+        job: &ClaimedJob,
+        attempt: &NewAttempt,
+        outgoing: &Outgoing,
+        attended: &Attended,
+    ) -> Performed {
+        let outcome = self.ports.provider.send(&self.order(outgoing)).await;
+        let now = self.ports.clock.now();
+        if let SendOutcome::Unsent { reason: UnsentReason::Account, fault, .. } = &outcome {
+            self.pause.begin(now);
+            tracing::error!(code = fault.code, "Twilio refuses our account: sending pauses");
+        }
+        let mut end = AttemptEnd {
+            attempt: attempt.id,
+            message: attempt.message,
+            ticket: job.ticket,
+            at: now,
+            if_unsent: self.after_unsent(outgoing, &outcome, now),
+            outcome,
+            resolve_job: attempt.resolve_job,
+            resolve_at: now.after(self.first_look()),
+            attended: false,
+        };
+        match self.record(&mut end, attended).await {
+            Some(recorded) => report(&end, recorded),
+            None => Performed::Unrecorded,
+        }
+    }
+
+    /// Tries for minutes: what Twilio answered must not be forgotten.
+    async fn record(&self, end: &mut AttemptEnd, attended: &Attended) -> Option<AttemptRecorded> {
+        for tries in 1..=RECORD_TRIES {
+            end.attended = attended();
+            match self.ports.store.record_attempt(end).await {
+                Ok(recorded) => return recorded,
+                Err(error) => {
+                    let cause = std::error::Error::source(&error).map(ToString::to_string);
+                    tracing::error!(message_id = %end.message, tries, cause, "not recorded yet");
+                }
+            }
+            self.ports.timer.sleep(RECORD_BACKOFF.wait(tries, self.ports.chance.next())).await;
+        }
+        None
+    }
+
+    /// Whether the message may be sent now: the account is good, and its sender's turn has come.
+    async fn turn(&self, message: MessageId) -> Result<Turn, StoreError> {
+        let OutboxPorts { clock, provider, store, timer, .. } = &self.ports;
+        match self.pause.turn(clock.now()) {
+            Turn::Now => {}
+            Turn::Later(run_at) => return Ok(Turn::Later(run_at)),
+            Turn::Probe => {
+                if let Err(ProviderError::Account(_)) = provider.check().await {
+                    return Ok(Turn::Later(self.pause.begin(clock.now())));
+                }
+                self.pause.end();
+                tracing::info!("Twilio takes our account again: sending goes on");
+            }
+        }
+        if !self.pace.is_on() {
+            return Ok(Turn::Now);
+        }
+        let Some(outgoing) = store.find_outgoing(message).await? else {
+            return Ok(Turn::Now);
+        };
+        let now = clock.now();
+        let slot = self.pace.slot(outgoing.message.from_number.as_str(), message, now);
+        if slot > now.after(SHORT_WAIT) {
+            return Ok(Turn::Later(slot));
+        }
+        timer.sleep(slot.since(now)).await;
+        Ok(Turn::Now)
+    }
+
+    async fn postpone(&self, job: &ClaimedJob, run_at: Timestamp) -> Result<Performed, StoreError> {
+        let ending = JobEnding::Release { run_at };
+        self.ports.queue.finish_job(job.ticket, &ending, self.ports.clock.now()).await?;
+        Ok(Performed::Postponed)
+    }
+
+    fn new_attempt(&self, job: &ClaimedJob, message: MessageId) -> NewAttempt {
+        let OutboxPorts { clock, ids, provider, .. } = &self.ports;
+        let at = clock.now();
+        NewAttempt {
+            id: AttemptId(ids.next()),
+            message,
+            ticket: job.ticket,
+            at,
+            deadline: at.after(provider.call_timeout()),
+            resolve_job: JobId(ids.next()),
+            resolve_at: at,
+        }
+    }
+
+    fn order(&self, outgoing: &Outgoing) -> SendOrder {
+        let message = &outgoing.message;
+        let expires_at = message.sending.as_ref().map(|sending| sending.expires_at);
+        let now = self.ports.clock.now();
+        SendOrder {
+            message: message.id,
+            to: message.to_number.clone(),
+            sender: Sender::read(message.from_number.as_str()),
+            body: message.content.clone(),
+            media: message.media.iter().map(|media| media.url.clone()).collect(),
+            validity: expires_at.map_or(self.rules.expiry, |expires_at| expires_at.since(now)),
+        }
+    }
+
+    /// What follows if no message was made: another attempt while there is time and leave.
+    fn after_unsent(
+        &self,
+        outgoing: &Outgoing,
+        outcome: &SendOutcome,
+        now: Timestamp,
+    ) -> AfterUnsent {
+        let SendOutcome::Unsent { reason, retry_after, .. } = outcome else {
+            return AfterUnsent::RetryAt(now);
+        };
+        // The attempt that has just been made is among them.
+        let tries = u32::try_from(outgoing.attempts.len()).unwrap_or(u32::MAX);
+        let chance = self.ports.chance.next();
+        let wait = match reason {
+            UnsentReason::Busy => self.rules.backoff.wait(tries, chance),
+            UnsentReason::Window => WINDOW_BACKOFF.wait(tries, chance),
+            UnsentReason::Account => Duration::ZERO,
+        };
+        let again = now.after(wait.max(retry_after.unwrap_or_default()));
+        let expires_at = outgoing.message.sending.as_ref().map(|sending| sending.expires_at);
+        let may_retry = self.rules.max_retries.is_none_or(|most| tries <= most);
+        if expires_at.is_some_and(|expires_at| again >= expires_at) {
+            AfterUnsent::GiveUp(EXPIRED)
+        } else if *reason == UnsentReason::Busy && !may_retry {
+            AfterUnsent::GiveUp(EXHAUSTED)
+        } else {
+            AfterUnsent::RetryAt(again)
+        }
+    }
+
+    fn first_look(&self) -> Duration {
+        resolve::wait_before_look(0, self.rules.quiet_period)
+    }
+}
+
+fn report(end: &AttemptEnd, recorded: AttemptRecorded) -> Performed {
+    let (outcome, fault) = match &end.outcome {
+        SendOutcome::Accepted(_) => ("accepted", None),
+        SendOutcome::Refused(fault) => ("refused", Some(fault)),
+        SendOutcome::Unsent { reason, fault, .. } => (reason.as_str(), Some(fault)),
+        SendOutcome::Ambiguous(fault) => ("ambiguous", Some(fault)),
+    };
+    let code = fault.and_then(|fault| fault.code.clone());
+    let message = &recorded.outgoing.message;
+    tracing::info!(
+        message_id = %message.id,
+        conversation_id = %message.conversation,
+        twilio_sid = message.twilio_sid.as_ref().map(tracing::field::display),
+        outcome,
+        code,
+        http_status = fault.and_then(|fault| fault.status),
+        "send attempted"
+    );
+    if let SendOutcome::Accepted(made) = &end.outcome
+        && message.twilio_sid.as_ref() != Some(&made.sid)
+    {
+        tracing::error!(
+            message_id = %message.id,
+            twilio_sid = %made.sid,
+            "Twilio has this message under two SIDs"
+        );
+    }
+    let (outgoing, overturned) = (Box::new(recorded.outgoing), recorded.overturned);
+    Performed::Attempted { outgoing, outcome, code, overturned }
+}
