@@ -4,15 +4,18 @@ use diesel::dsl::exists;
 use diesel::prelude::*;
 use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
 use domain::conversation::Conversation;
-use domain::job::NewJob;
-use domain::message::MessageId;
-use domain::ports::{NewInbound, Recorded};
+use domain::delivery::DeliveryState;
+use domain::message::{Message, MessageId};
+use domain::ports::{ConversationKey, MessageKey, NewInbound, Recorded};
+use domain::timestamp::Timestamp;
 use futures_util::try_join;
+use time::OffsetDateTime;
 
 use crate::locks::{hold_sid, lock_message};
 use crate::prepared::Prepared;
-use crate::rows::{ConversationRow, JobRow, MessageRow, stored};
-use crate::schema::{jobs, sms_conversations, sms_message_status_events, sms_messages};
+use crate::rows::{DeliveryRow, MessageRow, stored};
+use crate::schema::{sms_message_status_events, sms_messages};
+use crate::{conversations, jobs};
 
 /// Writes it with its conversation and its follow-up jobs, or finds that it is there already.
 pub(crate) async fn record(
@@ -30,19 +33,22 @@ pub(crate) async fn record(
 /// conversation as the first has locked it. `RollbackTransaction` where the SID is known.
 async fn write(conn: &mut AsyncPgConnection, inbound: &NewInbound) -> QueryResult<Recorded> {
     let opened = Conversation::opened_by(inbound);
+    let address = ConversationKey::Address(inbound.message.from.clone());
     conn.transaction(async |conn| {
         let conn = &*conn;
         let ((), (), before) = try_join!(
             hold_sid(conn, &inbound.message.twilio_sid),
-            open_conversation(conn, &opened),
-            lock_conversation(conn, &opened),
+            conversations::open(conn, &opened),
+            conversations::lock(conn, &address),
         )?;
+        let before = before.ok_or(diesel::result::Error::NotFound)?;
         let after = before.with(inbound);
+        let follow_ups = after.follow_ups(inbound.lookup_job, inbound.received_at);
         let (is_new, (), (), ()) = try_join!(
             insert_message(conn, &before, inbound),
             attach_parked_events(conn, inbound),
-            update_conversation(conn, &after),
-            insert_jobs(conn, after.follow_ups(inbound)),
+            conversations::update(conn, &after),
+            jobs::enqueue(conn, &follow_ups),
         )?;
         if !is_new {
             return Err(diesel::result::Error::RollbackTransaction);
@@ -59,40 +65,31 @@ async fn write(conn: &mut AsyncPgConnection, inbound: &NewInbound) -> QueryResul
 
 /// The same message came again: only a status further on is taken over.
 async fn repeat(conn: &mut AsyncPgConnection, inbound: &NewInbound) -> QueryResult<Recorded> {
+    let sid = MessageKey::Sid(inbound.message.twilio_sid.clone());
     conn.transaction(async |conn| {
         let conn = &*conn;
-        let known = lock_message(conn, &inbound.message.twilio_sid).await?;
+        let known = lock_message(conn, &sid).await?;
         let known = known.ok_or(diesel::result::Error::NotFound)?;
         let further = known.delivery.advance_inbound(inbound.message.status);
-        known.become_state(conn, &further, inbound.received_at).await?;
+        if further != known.delivery {
+            become_state(conn, &known, &further, inbound.received_at).await?;
+        }
         Ok(Recorded::Duplicate { message: known.id })
     })
     .await
 }
 
-async fn open_conversation(mut conn: &AsyncPgConnection, opened: &Conversation) -> QueryResult<()> {
-    diesel::insert_into(sms_conversations::table)
-        .values(ConversationRow::of(opened)?)
-        .on_conflict_do_nothing()
-        .execute(&mut conn)
-        .await?;
-    Ok(())
-}
-
-/// The conversation with the address of `opened`; nobody else changes it until the transaction
-/// ends.
-async fn lock_conversation(
+async fn become_state(
     mut conn: &AsyncPgConnection,
-    opened: &Conversation,
-) -> QueryResult<Conversation> {
-    let canonical = opened.phone_number_canonical.as_str();
-    let row: ConversationRow = sms_conversations::table
-        .filter(sms_conversations::phone_number_canonical.eq(canonical))
-        .select(ConversationRow::as_select())
-        .for_no_key_update()
-        .get_result(&mut conn)
-        .await?;
-    Ok(row.try_into()?)
+    known: &Message,
+    delivery: &DeliveryState,
+    at: Timestamp,
+) -> QueryResult<()> {
+    let updated_at = OffsetDateTime::from(known.updated_at.max(at));
+    let update = diesel::update(sms_messages::table.find(known.id.0))
+        .set((DeliveryRow::of(delivery), sms_messages::updated_at.eq(updated_at)));
+    Prepared(update).execute(&mut conn).await?;
+    Ok(())
 }
 
 /// `false` where a message has the SID already.
@@ -128,27 +125,5 @@ async fn attach_parked_events(
         .filter(exists(sms_messages::table.find(id)));
     let attach = diesel::update(parked).set(dsl::message_id.eq(id));
     Prepared(attach).execute(&mut conn).await?;
-    Ok(())
-}
-
-async fn update_conversation(
-    mut conn: &AsyncPgConnection,
-    conversation: &Conversation,
-) -> QueryResult<()> {
-    let row = ConversationRow::of(conversation)?;
-    let update = diesel::update(sms_conversations::table.find(conversation.id.0)).set(row);
-    Prepared(update).execute(&mut conn).await?;
-    Ok(())
-}
-
-/// Writes the jobs of which no unfinished one has the key.
-async fn insert_jobs(mut conn: &AsyncPgConnection, follow_ups: Vec<NewJob>) -> QueryResult<()> {
-    for job in follow_ups {
-        diesel::insert_into(jobs::table)
-            .values(JobRow::from(job))
-            .on_conflict_do_nothing()
-            .execute(&mut conn)
-            .await?;
-    }
     Ok(())
 }

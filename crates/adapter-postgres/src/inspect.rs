@@ -10,6 +10,7 @@ use domain::message::{Message, MessageDetail, MessageId, StatusEvent};
 use domain::ports::MessageKey;
 use domain::tenant::TenantId;
 use domain::testing::{Everything, Inspect, JobRecord};
+use domain::timestamp::Timestamp;
 use serde_json::Value;
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -101,18 +102,39 @@ async fn parked_events(conn: &mut AsyncPgConnection) -> QueryResult<Vec<StatusEv
 }
 
 async fn all_jobs(conn: &mut AsyncPgConnection) -> QueryResult<Vec<JobRecord>> {
-    let rows: Vec<(Uuid, String, String, Value, String, OffsetDateTime)> = jobs::table
-        .order(jobs::id)
-        .select((jobs::id, jobs::kind, jobs::unique_key, jobs::payload, jobs::state, jobs::run_at))
-        .load(conn)
-        .await?;
-    let record = |(id, kind, unique_key, payload, state, run_at)| JobRecord {
-        id: JobId(id),
-        kind,
-        unique_key,
-        payload,
-        state,
-        run_at: OffsetDateTime::into(run_at),
-    };
-    Ok(rows.into_iter().map(record).collect())
+    let rows: Vec<JobRecordRow> =
+        jobs::table.order(jobs::id).select(JobRecordRow::as_select()).load(conn).await?;
+    Ok(rows.into_iter().map(JobRecord::from).collect())
+}
+
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = jobs, check_for_backend(diesel::pg::Pg))]
+struct JobRecordRow {
+    id: Uuid,
+    kind: String,
+    unique_key: String,
+    payload: Value,
+    state: String,
+    run_at: OffsetDateTime,
+    attempts: i32,
+    failures: i32,
+    last_error: Option<String>,
+    lease_expires_at: Option<OffsetDateTime>,
+}
+
+impl From<JobRecordRow> for JobRecord {
+    fn from(row: JobRecordRow) -> Self {
+        Self {
+            id: JobId(row.id),
+            kind: row.kind,
+            unique_key: row.unique_key,
+            payload: row.payload,
+            state: row.state,
+            run_at: row.run_at.into(),
+            attempts: row.attempts.try_into().unwrap(),
+            failures: row.failures.try_into().unwrap(),
+            last_error: row.last_error,
+            lease_expires_at: row.lease_expires_at.map(Timestamp::from),
+        }
+    }
 }

@@ -1,19 +1,31 @@
 #![doc = include_str!("../README.md")]
 
+mod acceptance;
+mod attempts;
+mod checks;
+mod conversations;
+mod events;
 mod failure;
+mod housekeeping;
+mod idempotency;
 mod inbound;
 #[cfg(feature = "testing")]
 mod inspect;
+mod jobs;
+mod listing;
 mod locks;
 mod migrate;
+mod outgoing;
 mod pool;
 mod prepared;
 mod reading;
+mod retry;
 mod rows;
 mod schema;
 mod settings;
 mod status;
 mod store;
+mod verdicts;
 
 #[cfg(feature = "testing")]
 pub use migrate::revert_all;

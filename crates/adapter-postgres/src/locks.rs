@@ -1,16 +1,15 @@
-//! What calls about the same message wait for.
+//! What calls wait for, and in which order, so that no two ever wait for each other:
+//! a SID or an idempotency key, then a message, then its conversation, then jobs, then rows of
+//! keys. What a call does not need it leaves out; it never goes back.
 
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Text, Timestamptz};
+use diesel::sql_types::{BigInt, Text};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
-use domain::delivery::DeliveryState;
-use domain::message::{Direction, MessageId, TwilioSid};
-use domain::timestamp::Timestamp;
-use time::OffsetDateTime;
-use uuid::Uuid;
+use domain::idempotency::IdempotencyClaim;
+use domain::message::{Message, MessageId, TwilioSid};
+use domain::ports::MessageKey;
 
-use crate::prepared::Prepared;
-use crate::rows::{DeliveryRow, direction};
+use crate::rows::MessageRow;
 use crate::schema::sms_messages;
 
 diesel::define_sql_function! {
@@ -19,9 +18,10 @@ diesel::define_sql_function! {
 diesel::define_sql_function! {
     fn hashtextextended(text: Text, seed: BigInt) -> BigInt;
 }
-diesel::define_sql_function! {
-    fn greatest(one: Timestamptz, other: Timestamptz) -> Timestamptz;
-}
+
+/// Tell apart what is held: the same text means different things.
+const OF_SIDS: i64 = 0;
+const OF_KEYS: i64 = 1;
 
 /// Waits until no other transaction works on what Twilio calls by that SID, then lets none until
 /// this one ends.
@@ -29,58 +29,40 @@ diesel::define_sql_function! {
 /// A message and a report about it can arrive at the same instant, each in a transaction that does
 /// not see the other's row. With this, whoever comes second sees what the first has committed, so
 /// that no report stays parked beside its message.
-pub(crate) async fn hold_sid(mut conn: &AsyncPgConnection, sid: &TwilioSid) -> QueryResult<()> {
-    let key = hashtextextended(sid.as_str(), 0);
+pub(crate) async fn hold_sid(conn: &AsyncPgConnection, sid: &TwilioSid) -> QueryResult<()> {
+    hold(conn, sid.as_str(), OF_SIDS).await
+}
+
+/// The same for requests with that idempotency key, which may have no row yet.
+pub(crate) async fn hold_key(
+    conn: &AsyncPgConnection,
+    claim: &IdempotencyClaim,
+) -> QueryResult<()> {
+    // Where two keys sound alike, one waits for the other for nothing, and that is all.
+    let key = format!("{} {}", claim.caller, claim.stored_key());
+    hold(conn, &key, OF_KEYS).await
+}
+
+async fn hold(mut conn: &AsyncPgConnection, text: &str, seed: i64) -> QueryResult<()> {
+    let key = hashtextextended(text, seed);
     diesel::select(pg_advisory_xact_lock(key)).execute(&mut conn).await?;
     Ok(())
 }
 
-/// What a report can change of a message, and what it needs to know of it.
-pub(crate) struct LockedMessage {
-    pub(crate) id: MessageId,
-    pub(crate) direction: Direction,
-    pub(crate) delivery: DeliveryState,
-}
-
-/// The message with that SID; nobody else changes it until the transaction ends.
+/// The message with that id or SID; nobody else changes it until the transaction ends.
 pub(crate) async fn lock_message(
     mut conn: &AsyncPgConnection,
-    sid: &TwilioSid,
-) -> QueryResult<Option<LockedMessage>> {
-    let found: Option<(Uuid, String, DeliveryRow)> = sms_messages::table
-        .filter(sms_messages::twilio_sid.eq(sid.as_str()))
-        .select((sms_messages::id, sms_messages::direction, DeliveryRow::as_select()))
-        .for_no_key_update()
-        .get_result(&mut conn)
-        .await
-        .optional()?;
-    let Some((id, word, delivery)) = found else {
-        return Ok(None);
-    };
-    Ok(Some(LockedMessage {
-        id: MessageId(id),
-        direction: direction(&word)?,
-        delivery: delivery.try_into()?,
-    }))
-}
-
-impl LockedMessage {
-    /// Writes what has become of it, where anything has.
-    pub(crate) async fn become_state(
-        &self,
-        mut conn: &AsyncPgConnection,
-        delivery: &DeliveryState,
-        at: Timestamp,
-    ) -> QueryResult<()> {
-        if *delivery == self.delivery {
-            return Ok(());
+    key: &MessageKey,
+) -> QueryResult<Option<Message>> {
+    let messages = sms_messages::table.select(MessageRow::as_select()).for_no_key_update();
+    let found: Option<MessageRow> = match key {
+        MessageKey::Id(MessageId(id)) => {
+            messages.filter(sms_messages::id.eq(id)).get_result(&mut conn).await
         }
-        let at = OffsetDateTime::from(at);
-        let update = diesel::update(sms_messages::table.find(self.id.0)).set((
-            DeliveryRow::of(delivery),
-            sms_messages::updated_at.eq(greatest(sms_messages::updated_at, at)),
-        ));
-        Prepared(update).execute(&mut conn).await?;
-        Ok(())
+        MessageKey::Sid(sid) => {
+            messages.filter(sms_messages::twilio_sid.eq(sid.as_str())).get_result(&mut conn).await
+        }
     }
+    .optional()?;
+    Ok(found.map(Message::try_from).transpose()?)
 }

@@ -1,20 +1,21 @@
 //! Reading, outside a transaction.
 
 use diesel::dsl::sql;
+use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::sql_types::{Bool, Timestamptz, Uuid as SqlUuid};
 use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
 use domain::conversation::{Conversation, ConversationId};
-use domain::message::{Message, MessageDetail, StatusEvent};
+use domain::message::{Message, MessageDetail, MessageId};
 use domain::ports::{ConversationKey, Cursor, MessageKey, Order, Start, ThreadPage, ThreadQuery};
 use futures_util::try_join;
 use serde_json::Value;
 use time::OffsetDateTime;
-use uuid::Uuid;
 
 use crate::prepared::Prepared;
-use crate::rows::{ConversationRow, MessageRow, StatusEventRow, UnreadableRow, received};
-use crate::schema::{sms_conversations, sms_message_status_events, sms_messages};
+use crate::rows::{ConversationRow, MessageRow, UnreadableRow, received};
+use crate::schema::{sms_conversations, sms_messages};
+use crate::{events, outgoing};
 
 /// The conversation with that address or id.
 pub(crate) async fn conversation(
@@ -86,27 +87,30 @@ async fn page(
     };
     rows = match query.start {
         Start::Offset(offset) => rows.offset(i64::from(offset)),
-        Start::Behind(cursor) => {
-            let beyond = match query.order {
-                Order::NewestFirst => "<",
-                Order::OldestFirst => ">",
-            };
-            // Compared as a row, so that the index is entered at the cursor; diesel has no words
-            // for it.
-            let key = format!("(sms_messages.created_at, sms_messages.id) {beyond} (");
-            rows.filter(
-                sql::<Bool>(&key)
-                    .bind::<Timestamptz, _>(OffsetDateTime::from(cursor.created_at))
-                    .sql(", ")
-                    .bind::<SqlUuid, _>(cursor.id.0)
-                    .sql(")"),
-            )
-        }
+        Start::Behind(cursor) => rows.filter(beyond(cursor, query.order)),
     };
     Prepared(rows).load(&mut conn).await
 }
 
-/// The message with that id or SID, with its events.
+/// Behind the cursor, in that order. Compared as a row, so that the index is entered at the cursor;
+/// diesel has no words for it.
+pub(crate) fn beyond(
+    cursor: Cursor,
+    order: Order,
+) -> Box<dyn BoxableExpression<sms_messages::table, Pg, SqlType = Bool>> {
+    let sign = match order {
+        Order::NewestFirst => "<",
+        Order::OldestFirst => ">",
+    };
+    let condition = sql::<Bool>(&format!("(sms_messages.created_at, sms_messages.id) {sign} ("))
+        .bind::<Timestamptz, _>(OffsetDateTime::from(cursor.created_at))
+        .sql(", ")
+        .bind::<SqlUuid, _>(cursor.id.0)
+        .sql(")");
+    Box::new(condition)
+}
+
+/// The message with that id or SID, with its events and attempts.
 pub(crate) async fn message(
     conn: &mut AsyncPgConnection,
     key: &MessageKey,
@@ -123,20 +127,22 @@ pub(crate) async fn message(
     let Some((row, raw)) = found else {
         return Ok(None);
     };
-    let events = events_of(conn, row.id).await?;
-    Ok(Some(MessageDetail { message: row.try_into()?, raw: received(raw), events }))
+    let conn = &*conn;
+    let id = MessageId(row.id);
+    let key = MessageKey::Id(id);
+    let (events, attempts) =
+        try_join!(events::of_message(conn, id), outgoing::attempts_of(conn, &key))?;
+    Ok(Some(MessageDetail { message: row.try_into()?, raw: received(raw), events, attempts }))
 }
 
-async fn events_of(conn: &mut AsyncPgConnection, message: Uuid) -> QueryResult<Vec<StatusEvent>> {
-    use sms_message_status_events::dsl;
-    let rows: Vec<StatusEventRow> = dsl::sms_message_status_events
-        .filter(dsl::message_id.eq(message))
-        .order((dsl::created_at, dsl::id))
-        .select(StatusEventRow::as_select())
-        .load(conn)
-        .await?;
-    let events = rows.into_iter().map(StatusEvent::try_from);
-    Ok(events.collect::<Result<_, UnreadableRow>>()?)
+/// The message with that id, alone.
+pub(crate) async fn bare_message(
+    mut conn: &AsyncPgConnection,
+    MessageId(id): MessageId,
+) -> QueryResult<Option<Message>> {
+    let messages = sms_messages::table.select(MessageRow::as_select());
+    let found: Option<MessageRow> = messages.find(id).get_result(&mut conn).await.optional()?;
+    Ok(found.map(Message::try_from).transpose()?)
 }
 
 /// Whether the database answers.

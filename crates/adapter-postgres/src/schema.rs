@@ -12,6 +12,7 @@ diesel::table! {
         language_confidence -> Float4,
         language_evidence -> Jsonb,
         last_message_at -> Nullable<Timestamptz>,
+        our_number -> Nullable<Text>,
         created_at -> Timestamptz,
         updated_at -> Timestamptz,
     }
@@ -34,6 +35,14 @@ diesel::table! {
         media -> Jsonb,
         created_at -> Timestamptz,
         updated_at -> Timestamptz,
+        send_state -> Nullable<Text>,
+        send_error_code -> Nullable<Text>,
+        send_error_message -> Nullable<Text>,
+        send_expires_at -> Nullable<Timestamptz>,
+        status_checks -> Int2,
+        next_check_at -> Nullable<Timestamptz>,
+        // Made by the database from two others: never written.
+        shown_status -> Text,
     }
 }
 
@@ -51,6 +60,31 @@ diesel::table! {
 }
 
 diesel::table! {
+    sms_send_attempts (id) {
+        id -> Uuid,
+        message_id -> Uuid,
+        number -> Int4,
+        started_at -> Timestamptz,
+        deadline -> Timestamptz,
+        finished_at -> Nullable<Timestamptz>,
+        outcome -> Nullable<Text>,
+        status_code -> Nullable<Int4>,
+        error_code -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    idempotency_keys (caller, key) {
+        caller -> Text,
+        key -> Text,
+        request_hash -> Text,
+        message_id -> Uuid,
+        created_at -> Timestamptz,
+        answered_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
     jobs (id) {
         id -> Uuid,
         kind -> Text,
@@ -64,7 +98,19 @@ diesel::table! {
         created_at -> Timestamptz,
         updated_at -> Timestamptz,
         finished_at -> Nullable<Timestamptz>,
+        failures -> Int4,
+        lane -> Nullable<Uuid>,
+        // Made by the database, in the order of the rows: never written.
+        place -> Int8,
     }
 }
 
-diesel::allow_tables_to_appear_in_same_query!(sms_messages, sms_message_status_events);
+diesel::joinable!(idempotency_keys -> sms_messages (message_id));
+diesel::allow_tables_to_appear_in_same_query!(
+    idempotency_keys,
+    jobs,
+    sms_conversations,
+    sms_message_status_events,
+    sms_messages,
+    sms_send_attempts,
+);

@@ -1,17 +1,25 @@
-//! The port: one call, one connection, one transaction.
+//! The ports: one call, one connection, one transaction.
 
 use async_trait::async_trait;
 use domain::conversation::{Conversation, ConversationId};
-use domain::message::MessageDetail;
+use domain::job::{ClaimedJob, JobEnding, Ticket};
+use domain::message::{MessageDetail, MessageId, TwilioSid};
+use domain::outbound::{AttemptEnd, NewAttempt, Outgoing};
 use domain::ports::{
-    ConversationKey, MessageKey, MessageStore, NewInbound, NewStatusEvent, Recorded,
-    StatusRecorded, StoreError, ThreadPage, ThreadQuery,
+    Acceptance, Adopted, AttemptRecorded, Begun, Canceled, ConversationKey, Housekeeping, JobClaim,
+    JobQuery, JobQueue, JobRetried, JobRetry, JobView, MessageKey, MessagePage, MessageQuery,
+    MessageStore, NewInbound, NewOutbound, NewStatusEvent, OutboundStore, Recorded, StatusRecorded,
+    StoreError, Swept, ThreadPage, ThreadQuery,
 };
+use domain::timestamp::Timestamp;
 use tokio::runtime::Handle;
 
 use crate::pool::Pool;
 use crate::settings::{InvalidSettings, PgSettings};
-use crate::{inbound, reading, status};
+use crate::{
+    acceptance, attempts, checks, housekeeping, idempotency, inbound, jobs, listing, outgoing,
+    reading, retry, status, verdicts,
+};
 
 /// Conversations, messages and jobs on PostgreSQL.
 ///
@@ -71,5 +79,116 @@ impl MessageStore for PgStore {
     #[tracing::instrument(name = "pg.check", skip_all)]
     async fn check(&self) -> Result<(), StoreError> {
         self.pool.run(async |conn| reading::check(conn).await).await
+    }
+}
+
+#[async_trait]
+impl OutboundStore for PgStore {
+    #[tracing::instrument(name = "pg.accept_outbound", skip_all)]
+    async fn accept_outbound(&self, new: &NewOutbound) -> Result<Acceptance, StoreError> {
+        self.pool.run(async |conn| acceptance::accept(conn, new).await).await
+    }
+
+    #[tracing::instrument(name = "pg.mark_answered", skip_all)]
+    async fn mark_answered(&self, message: MessageId, at: Timestamp) -> Result<(), StoreError> {
+        self.pool.run(async |conn| idempotency::mark_answered(conn, message, at).await).await
+    }
+
+    #[tracing::instrument(name = "pg.find_outgoing", skip_all)]
+    async fn find_outgoing(&self, message: MessageId) -> Result<Option<Outgoing>, StoreError> {
+        self.pool.run(async |conn| outgoing::find(conn, message).await).await
+    }
+
+    #[tracing::instrument(name = "pg.begin_attempt", skip_all)]
+    async fn begin_attempt(&self, new: &NewAttempt) -> Result<Begun, StoreError> {
+        self.pool.run(async |conn| attempts::begin(conn, new).await).await
+    }
+
+    #[tracing::instrument(name = "pg.record_attempt", skip_all)]
+    async fn record_attempt(
+        &self,
+        end: &AttemptEnd,
+    ) -> Result<Option<AttemptRecorded>, StoreError> {
+        self.pool.run(async |conn| attempts::record(conn, end).await).await
+    }
+
+    #[tracing::instrument(name = "pg.adopt_found", skip_all)]
+    async fn adopt_found(&self, event: &NewStatusEvent) -> Result<Adopted, StoreError> {
+        self.pool.run(async |conn| verdicts::adopt(conn, event).await).await
+    }
+
+    #[tracing::instrument(name = "pg.conclude_not_sent", skip_all)]
+    async fn conclude_not_sent(
+        &self,
+        message: MessageId,
+        at: Timestamp,
+    ) -> Result<bool, StoreError> {
+        self.pool.run(async |conn| verdicts::conclude(conn, message, at).await).await
+    }
+
+    #[tracing::instrument(name = "pg.cancel_outbound", skip_all)]
+    async fn cancel_outbound(
+        &self,
+        key: &MessageKey,
+        at: Timestamp,
+    ) -> Result<Canceled, StoreError> {
+        self.pool.run(async |conn| verdicts::cancel(conn, key, at).await).await
+    }
+
+    #[tracing::instrument(name = "pg.list_messages", skip_all)]
+    async fn list_messages(&self, query: &MessageQuery) -> Result<MessagePage, StoreError> {
+        self.pool.run(async |conn| listing::messages(conn, query).await).await
+    }
+
+    #[tracing::instrument(name = "pg.claim_status_checks", skip_all)]
+    async fn claim_status_checks(
+        &self,
+        at: Timestamp,
+        again_at: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<(MessageId, TwilioSid)>, StoreError> {
+        self.pool.run(async |conn| checks::claim(conn, at, again_at, limit).await).await
+    }
+
+    #[tracing::instrument(name = "pg.finish_status_check", skip_all)]
+    async fn finish_status_check(
+        &self,
+        message: MessageId,
+        at: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.pool.run(async |conn| checks::finish(conn, message, at).await).await
+    }
+}
+
+#[async_trait]
+impl JobQueue for PgStore {
+    #[tracing::instrument(name = "pg.claim_jobs", skip_all)]
+    async fn claim_jobs(&self, claim: &JobClaim) -> Result<Vec<ClaimedJob>, StoreError> {
+        self.pool.run(async |conn| jobs::claim(conn, claim).await).await
+    }
+
+    #[tracing::instrument(name = "pg.finish_job", skip_all)]
+    async fn finish_job(
+        &self,
+        ticket: Ticket,
+        ending: &JobEnding,
+        at: Timestamp,
+    ) -> Result<bool, StoreError> {
+        self.pool.run(async |conn| jobs::finish(conn, ticket, ending, at).await).await
+    }
+
+    #[tracing::instrument(name = "pg.list_jobs", skip_all)]
+    async fn list_jobs(&self, query: &JobQuery) -> Result<Vec<JobView>, StoreError> {
+        self.pool.run(async |conn| jobs::list(conn, query).await).await
+    }
+
+    #[tracing::instrument(name = "pg.retry_job", skip_all)]
+    async fn retry_job(&self, retry: &JobRetry) -> Result<JobRetried, StoreError> {
+        self.pool.run(async |conn| retry::retry(conn, retry).await).await
+    }
+
+    #[tracing::instrument(name = "pg.housekeep", skip_all)]
+    async fn housekeep(&self, what: &Housekeeping) -> Result<Swept, StoreError> {
+        self.pool.run(async |conn| housekeeping::sweep(conn, what).await).await
     }
 }

@@ -1,12 +1,13 @@
-//! The delivery state of a stored message: found by its SID, moved on as the domain says.
+//! The delivery state of a message that came again: found by its SID, moved on as the domain says.
 
 use diesel::prelude::*;
 use diesel::sqlite::Sqlite;
 use domain::delivery::DeliveryState;
-use domain::message::{Direction, MessageId, TwilioSid};
+use domain::message::{MessageId, TwilioSid};
 use domain::timestamp::Timestamp;
 
 use crate::failure::Failure;
+use crate::prepared::Prepared;
 use crate::rows;
 use crate::schema::sms_messages;
 
@@ -14,8 +15,6 @@ use crate::schema::sms_messages;
 pub(crate) struct StoredDelivery {
     /// Which message.
     pub(crate) message: MessageId,
-    /// Which way it goes.
-    pub(crate) direction: Direction,
     /// How far it got.
     pub(crate) state: DeliveryState,
     updated_at: Timestamp,
@@ -25,7 +24,6 @@ pub(crate) struct StoredDelivery {
 #[diesel(table_name = sms_messages, check_for_backend(Sqlite))]
 struct DeliveryRow {
     id: String,
-    direction: String,
     delivery_status: String,
     error_code: Option<String>,
     error_message: Option<String>,
@@ -57,14 +55,13 @@ impl StoredDelivery {
         if *state == self.state {
             return Ok(());
         }
-        diesel::update(sms_messages::table.find(self.message.to_string()))
-            .set((
-                sms_messages::delivery_status.eq(state.status.as_str()),
-                sms_messages::error_code.eq(state.error_code.as_deref()),
-                sms_messages::error_message.eq(state.error_message.as_deref()),
-                sms_messages::updated_at.eq(self.updated_at.max(at).to_string()),
-            ))
-            .execute(conn)?;
+        let update = diesel::update(sms_messages::table.find(self.message.to_string())).set((
+            sms_messages::delivery_status.eq(state.status.as_str()),
+            sms_messages::error_code.eq(state.error_code.as_deref()),
+            sms_messages::error_message.eq(state.error_message.as_deref()),
+            sms_messages::updated_at.eq(self.updated_at.max(at).to_string()),
+        ));
+        Prepared(update).execute(conn)?;
         Ok(())
     }
 }
@@ -75,7 +72,6 @@ impl TryFrom<DeliveryRow> for StoredDelivery {
     fn try_from(row: DeliveryRow) -> Result<Self, Failure> {
         Ok(Self {
             message: MessageId(rows::uuid(&row.id)?),
-            direction: rows::known("direction", &row.direction, Direction::from_word)?,
             state: DeliveryState {
                 status: rows::delivery_status(&row.delivery_status)?,
                 error_code: row.error_code,

@@ -6,18 +6,27 @@
 //! lone call waits for nobody. Reads have a few connections of their own and never wait for the
 //! writer.
 //!
-//! To add a method of the port: a function on `&mut SqliteConnection` in a module of its own that
-//! leaves every rule to the domain, then one line in `store.rs` that hands it to the writer or to
+//! To add a method of a port: a function on `&mut SqliteConnection` in a module of its own that
+//! leaves every rule to the domain, then one line in `ports.rs` that hands it to the writer or to
 //! the readers. To add a table: a migration in `migrations/sqlite` with a `down.sql`, its columns
-//! in `schema.rs`, its row in `rows.rs`, its name in `migrate.rs`. Migrations only add, so that the
+//! in `schema.rs`, its row in `rows`, its name in `migrate.rs`. Migrations only add, so that the
 //! program before this one can still work with the file.
 
+mod checks;
 mod connection;
 mod delivery;
 mod failure;
+mod housekeeping;
+mod idempotency;
 mod inbound;
+mod jobs;
+mod listing;
 mod lock;
 mod migrate;
+mod outbound;
+mod outgoing;
+mod ports;
+mod prepared;
 mod readers;
 mod reading;
 mod rows;
@@ -27,6 +36,7 @@ mod store;
 #[cfg(feature = "testing")]
 mod testing;
 mod writer;
+mod writing;
 
 pub use connection::Pragmas;
 pub use migrate::MigrateError;

@@ -14,7 +14,14 @@ use crate::connection::ConnectError;
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../../migrations/sqlite");
 
 /// Every table that the migrations make.
-const OURS: [&str; 4] = ["sms_conversations", "sms_messages", "sms_message_status_events", "jobs"];
+const OURS: [&str; 6] = [
+    "sms_conversations",
+    "sms_messages",
+    "sms_message_status_events",
+    "sms_send_attempts",
+    "idempotency_keys",
+    "jobs",
+];
 
 /// Where diesel keeps which migrations have run.
 const RECORD: &str = "__diesel_schema_migrations";

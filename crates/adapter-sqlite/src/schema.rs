@@ -14,6 +14,7 @@ diesel::table! {
         last_message_at -> Nullable<Text>,
         created_at -> Text,
         updated_at -> Text,
+        our_number -> Nullable<Text>,
     }
 }
 
@@ -34,6 +35,13 @@ diesel::table! {
         source -> Text,
         created_at -> Text,
         updated_at -> Text,
+        send_state -> Nullable<Text>,
+        send_error_code -> Nullable<Text>,
+        send_error_message -> Nullable<Text>,
+        send_expires_at -> Nullable<Text>,
+        status_checks -> BigInt,
+        next_check_at -> Nullable<Text>,
+        shown_status -> Text,
     }
 }
 
@@ -57,12 +65,40 @@ diesel::table! {
         unique_key -> Text,
         payload -> Text,
         state -> Text,
-        attempts -> Integer,
+        attempts -> BigInt,
         run_at -> Text,
         lease_expires_at -> Nullable<Text>,
         last_error -> Nullable<Text>,
         created_at -> Text,
         updated_at -> Text,
         finished_at -> Nullable<Text>,
+        failures -> BigInt,
+        lane -> Nullable<Text>,
+        place -> BigInt,
+    }
+}
+
+diesel::table! {
+    sms_send_attempts (id) {
+        id -> Text,
+        message_id -> Text,
+        number -> BigInt,
+        started_at -> Text,
+        deadline -> Text,
+        finished_at -> Nullable<Text>,
+        outcome -> Nullable<Text>,
+        status_code -> Nullable<BigInt>,
+        error_code -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    idempotency_keys (caller, key) {
+        caller -> Text,
+        key -> Text,
+        request_hash -> Text,
+        message_id -> Text,
+        created_at -> Text,
+        answered_at -> Nullable<Text>,
     }
 }

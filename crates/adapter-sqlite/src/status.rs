@@ -1,31 +1,47 @@
 //! A report of Twilio's about a message.
 
 use diesel::prelude::*;
-use domain::message::{Direction, StatusEvent};
-use domain::ports::{NewStatusEvent, StatusRecorded};
+use domain::message::{Direction, Message, StatusEvent};
+use domain::ports::{MessageKey, NewStatusEvent, StatusRecorded};
 
-use crate::delivery::StoredDelivery;
 use crate::failure::Failure;
 use crate::rows::EventRow;
 use crate::schema::sms_message_status_events;
+use crate::{outgoing, reading, writing};
 
-/// Keeps the report and moves the status of a message from us.
+/// Keeps the report and moves a message from us on.
 pub(crate) fn record(
     conn: &mut SqliteConnection,
     event: &NewStatusEvent,
 ) -> Result<StatusRecorded, Failure> {
-    let stored = StoredDelivery::of(conn, &event.report.twilio_sid)?;
-    let message = stored.as_ref().map(|stored| stored.message);
-    keep_once(conn, event.stored_for(message))?;
+    let stored = reported(conn, event)?;
+    keep_once(conn, event.stored_for(stored.as_ref().map(|stored| stored.id)))?;
     let Some(stored) = stored else {
         return Ok(StatusRecorded::Parked);
     };
-    let delivery = match stored.direction {
-        Direction::Inbound => stored.state.clone(),
-        Direction::Outbound => stored.state.advance(Direction::Outbound, &event.report),
-    };
-    stored.move_to(conn, &delivery, event.received_at)?;
-    Ok(StatusRecorded::Applied { message: stored.message, delivery })
+    if stored.direction == Direction::Inbound {
+        let (message, delivery) = (stored.id, stored.delivery);
+        return Ok(StatusRecorded::Applied { message, delivery, overturned: false });
+    }
+    let before = outgoing::of(conn, stored)?;
+    let message = before.message.id;
+    let parked = writing::attach(conn, &event.report.twilio_sid, message)?;
+    let step = before.report(&event.report, event.received_at, &parked);
+    outgoing::write(conn, &before, &step, None, event.received_at)?;
+    let (delivery, overturned) = (step.after.message.delivery, step.overturned);
+    Ok(StatusRecorded::Applied { message, delivery, overturned })
+}
+
+/// The message with the report's SID, or else the one that it names by our id.
+fn reported(
+    conn: &mut SqliteConnection,
+    event: &NewStatusEvent,
+) -> Result<Option<Message>, Failure> {
+    let sid = MessageKey::Sid(event.report.twilio_sid.clone());
+    match reading::message(conn, &sid)? {
+        Some(message) => Ok(Some(message)),
+        None => outgoing::nameless(conn, event.report.message),
+    }
 }
 
 /// The unique index over SID, word and error knows whether it is there already.

@@ -1,19 +1,13 @@
-//! The store: opened once, and the port that it implements.
+//! The store: opened once, then asked to write and to read.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use std::{fs, io};
 
-use async_trait::async_trait;
 use diesel::SqliteConnection;
-use domain::conversation::{Conversation, ConversationId};
 use domain::error::BoxError;
-use domain::message::MessageDetail;
-use domain::ports::{
-    ConversationKey, MessageKey, MessageStore, NewInbound, NewStatusEvent, Recorded,
-    StatusRecorded, StoreError, ThreadPage, ThreadQuery,
-};
+use domain::ports::StoreError;
 use tokio::task::spawn_blocking;
 
 use crate::connection::{Pragmas, connect};
@@ -22,9 +16,9 @@ use crate::lock::{FileLock, LockError};
 use crate::migrate::{self, MigrateError};
 use crate::readers::Readers;
 use crate::writer::{Groups, Writer};
-use crate::{inbound, reading, status};
 
-/// A [`MessageStore`] in one SQLite file, for one process.
+/// A [`MessageStore`](domain::ports::MessageStore), [`OutboundStore`](domain::ports::OutboundStore)
+/// and [`JobQueue`](domain::ports::JobQueue) in one SQLite file, for one process.
 ///
 /// When it is dropped, the writes that were taken in are finished first, and then the file is
 /// free for the next.
@@ -188,53 +182,6 @@ impl SqliteStore {
             work(&mut connect(&file)?)
         });
         done.await.unwrap_or_else(|end| Err(MigrateError::Failed(end.into())))
-    }
-}
-
-#[async_trait]
-impl MessageStore for SqliteStore {
-    #[tracing::instrument(name = "sqlite.record_inbound", skip_all)]
-    async fn record_inbound(&self, inbound: &NewInbound) -> Result<Recorded, StoreError> {
-        let inbound = inbound.clone();
-        self.write(move |conn| inbound::record(conn, &inbound)).await
-    }
-
-    #[tracing::instrument(name = "sqlite.record_status", skip_all)]
-    async fn record_status(&self, event: &NewStatusEvent) -> Result<StatusRecorded, StoreError> {
-        let event = event.clone();
-        self.write(move |conn| status::record(conn, &event)).await
-    }
-
-    #[tracing::instrument(name = "sqlite.find_conversation", skip_all)]
-    async fn find_conversation(
-        &self,
-        key: &ConversationKey,
-    ) -> Result<Option<Conversation>, StoreError> {
-        let key = key.clone();
-        self.read(move |conn| reading::conversation(conn, &key)).await
-    }
-
-    #[tracing::instrument(name = "sqlite.read_thread", skip_all)]
-    async fn read_thread(
-        &self,
-        conversation: ConversationId,
-        query: &ThreadQuery,
-    ) -> Result<ThreadPage, StoreError> {
-        let query = *query;
-        self.read(move |conn| reading::thread(conn, conversation, &query)).await
-    }
-
-    #[tracing::instrument(name = "sqlite.find_message", skip_all)]
-    async fn find_message(&self, key: &MessageKey) -> Result<Option<MessageDetail>, StoreError> {
-        let key = key.clone();
-        self.read(move |conn| reading::message(conn, &key)).await
-    }
-
-    /// Asks the writer and a reader: a webhook needs the one, the API the other.
-    #[tracing::instrument(name = "sqlite.check", skip_all)]
-    async fn check(&self) -> Result<(), StoreError> {
-        self.write(reading::check).await?;
-        self.read(reading::check).await
     }
 }
 

@@ -5,16 +5,16 @@
 use async_trait::async_trait;
 use diesel::prelude::*;
 use domain::conversation::{Conversation, ConversationId};
-use domain::job::{JobId, JobState};
-use domain::message::{Message, MessageDetail, MessageId, StatusEvent};
+use domain::job::JobState;
+use domain::message::{Message, MessageDetail, MessageId, RawPayload, StatusEvent};
 use domain::ports::MessageKey;
 use domain::tenant::TenantId;
 use domain::testing::{Everything, Inspect, JobRecord};
 
 use crate::failure::Failure;
-use crate::rows::{ConversationRow, EventRow, MessageRow, time, uuid};
+use crate::rows::{ConversationRow, EventRow, JobRow, time, uuid};
 use crate::schema::{jobs, sms_conversations, sms_message_status_events, sms_messages};
-use crate::{SqliteStore, reading};
+use crate::{SqliteStore, reading, writing};
 
 #[async_trait]
 impl Inspect for SqliteStore {
@@ -25,10 +25,7 @@ impl Inspect for SqliteStore {
     async fn plant_message(&self, message: &Message) {
         let message = message.clone();
         let plant = move |conn: &mut SqliteConnection| {
-            diesel::insert_into(sms_messages::table)
-                .values(MessageRow::try_from(&message)?)
-                .execute(conn)?;
-            Ok(())
+            writing::message(conn, &message, &RawPayload::default())
         };
         self.write(plant).await.unwrap();
     }
@@ -78,7 +75,7 @@ fn messages(conn: &mut SqliteConnection) -> Result<Vec<MessageDetail>, Failure> 
     let mut details = Vec::new();
     for id in ids {
         let key = MessageKey::Id(MessageId(uuid(&id)?));
-        details.extend(reading::message(conn, &key)?);
+        details.extend(reading::detail(conn, &key)?);
     }
     Ok(details)
 }
@@ -93,21 +90,21 @@ fn parked_events(conn: &mut SqliteConnection) -> Result<Vec<StatusEvent>, Failur
 }
 
 fn job_records(conn: &mut SqliteConnection) -> Result<Vec<JobRecord>, Failure> {
-    let rows: Vec<(String, String, String, String, String, String)> = jobs::table
-        .order(jobs::id)
-        .select((jobs::id, jobs::kind, jobs::unique_key, jobs::payload, jobs::state, jobs::run_at))
-        .load(conn)?;
-    rows.into_iter()
-        .map(|(id, kind, unique_key, payload, state, run_at)| {
-            Ok(JobRecord {
-                id: JobId(uuid(&id)?),
-                kind,
-                unique_key,
-                payload: serde_json::from_str(&payload)
-                    .map_err(|_| Failure::Unreadable("payload"))?,
-                state,
-                run_at: time(&run_at)?,
-            })
-        })
-        .collect()
+    let rows: Vec<JobRow> = jobs::table.order(jobs::id).select(JobRow::as_select()).load(conn)?;
+    rows.into_iter().map(job_record).collect()
+}
+
+fn job_record(row: JobRow) -> Result<JobRecord, Failure> {
+    Ok(JobRecord {
+        id: row.id()?,
+        attempts: row.attempts()?,
+        failures: row.failures()?,
+        payload: serde_json::from_str(&row.payload).map_err(|_| Failure::Unreadable("payload"))?,
+        run_at: time(&row.run_at)?,
+        lease_expires_at: row.lease_expires_at.as_deref().map(time).transpose()?,
+        kind: row.kind,
+        unique_key: row.unique_key,
+        state: row.state,
+        last_error: row.last_error,
+    })
 }

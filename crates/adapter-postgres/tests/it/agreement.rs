@@ -6,6 +6,12 @@ use proptest::test_runner::{Config, TestRunner};
 use crate::database::fresh_store;
 
 domain::message_store_contract!(fresh_store);
+domain::outbound_store_contract!(fresh_store);
+
+/// Forgets everything.
+pub(crate) const EMPTY: &str =
+    "truncate sms_conversations, sms_messages, sms_message_status_events,
+    sms_send_attempts, idempotency_keys, jobs";
 
 #[test]
 fn every_history_ends_as_it_does_in_memory() {
@@ -16,9 +22,7 @@ fn every_history_ends_as_it_does_in_memory() {
     TestRunner::new(config)
         .run(&histories(40), |history| {
             runtime.block_on(async {
-                let empty =
-                    "truncate sms_conversations, sms_messages, sms_message_status_events, jobs";
-                outsider.batch_execute(empty).await.unwrap();
+                outsider.batch_execute(EMPTY).await.unwrap();
                 agrees_with_memory(&store, &history).await;
             });
             Ok(())

@@ -6,4 +6,7 @@ mod database;
 mod deadlines;
 mod migrations;
 mod outages;
+mod queue;
+mod sending;
+mod sending_histories;
 mod sharing;

@@ -14,7 +14,7 @@ async fn four_processes_that_start_at_once_make_the_tables_once() {
     let runs = join_all((0..4).map(|_| migrate(&settings))).await;
     let mut counts: Vec<usize> = runs.into_iter().map(|run| run.unwrap().len()).collect();
     counts.sort_unstable();
-    assert_eq!(counts, [0, 0, 0, 2]);
+    assert_eq!(counts, [0, 0, 0, 3]);
     assert_eq!(migrate(&settings).await.unwrap(), Vec::<String>::new());
 }
 
@@ -104,6 +104,15 @@ async fn words_that_are_not_in_the_data_model_are_refused() {
              values ({id}, 'SM1', '', '{status}', now())"
         )
     };
+    let sent = |send_state: &str| {
+        format!("update sms_messages set send_state = '{send_state}' where id = {id}")
+    };
+    let attempt = |outcome: &str| {
+        format!(
+            "insert into sms_send_attempts (id, message_id, number, started_at, deadline, outcome)
+             values ({id}, {id}, 1, now(), now(), '{outcome}')"
+        )
+    };
     let job = |state: &str| {
         format!(
             "insert into jobs (id, kind, unique_key, payload, state, run_at, created_at, updated_at)
@@ -118,6 +127,7 @@ async fn words_that_are_not_in_the_data_model_are_refused() {
         message("inbound", "read", "api"),
         message("inbound", "received", "rumour"),
         event("accepted"),
+        attempt("lost"),
         job("lost"),
     ] {
         let error = outsider.batch_execute(&wrong).await.unwrap_err();
@@ -126,11 +136,15 @@ async fn words_that_are_not_in_the_data_model_are_refused() {
     for right in [
         conversation("pt", "1"),
         message("outbound", "unknown", "database"),
+        sent("in_flight"),
+        attempt("ambiguous"),
         event("undelivered"),
         job("parked"),
     ] {
         outsider.batch_execute(&right).await.unwrap();
     }
+    let error = outsider.batch_execute(&sent("lost")).await.unwrap_err();
+    assert_eq!(error.code(), Some(&SqlState::CHECK_VIOLATION));
 }
 
 /// The names of everything in the schema: tables, indexes, types, functions.

@@ -1,4 +1,4 @@
-//! The store against the contract of its port, and what is special about this one.
+//! The store against the contracts of its ports, and what is special about this one.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that panics has failed")]
 
@@ -6,6 +6,8 @@ mod groups;
 mod histories;
 mod migrations;
 mod opening;
+mod queue;
+mod sending;
 
 use std::path::{Path, PathBuf};
 
@@ -14,6 +16,7 @@ use diesel::{Connection, SqliteConnection};
 use tempfile::TempDir;
 
 domain::message_store_contract!(fresh_store);
+domain::outbound_store_contract!(fresh_store);
 
 /// An empty store, and its folder, which is removed in the end.
 async fn fresh_store() -> (SqliteStore, TempDir) {

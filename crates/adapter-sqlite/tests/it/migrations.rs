@@ -12,7 +12,8 @@ use tempfile::TempDir;
 
 use crate::{file_in, fresh_store, strangers_connection};
 
-const MIGRATIONS: [&str; 2] = ["2026-11-22-000001_messages", "2026-11-22-000002_jobs"];
+const MIGRATIONS: [&str; 3] =
+    ["2026-11-22-000001_messages", "2026-11-22-000002_jobs", "2026-11-22-000003_sending"];
 
 #[tokio::test]
 async fn migrations_go_up_down_and_up_again() {
@@ -64,6 +65,7 @@ async fn the_tables_refuse_words_that_are_not_in_the_data_model() {
         ("sms_messages", "direction = 'sideways'"),
         ("sms_messages", "delivery_status = 'read'"),
         ("sms_messages", "source = 'rumour'"),
+        ("sms_messages", "send_state = 'lost'"),
         ("sms_message_status_events", "event_status = 'accepted'"),
         ("jobs", "state = 'forgotten'"),
     ] {

@@ -6,11 +6,15 @@
 //! No row leaves a column to its default (`treat_none_as_default_value = false`): diesel does not
 //! cache such a statement, and each insert would be prepared anew.
 
+mod attempt;
+mod job;
+mod key;
+mod sending;
+
 use diesel::prelude::*;
 use diesel::result::Error as QueryError;
 use domain::conversation::{Conversation, ConversationId};
 use domain::delivery::{DeliveryState, DeliveryStatus};
-use domain::job::{JobState, NewJob};
 use domain::language::{Confidence, Language, LanguagePreference};
 use domain::message::{
     Direction, EventId, Message, MessageId, RawPayload, Source, StatusEvent, TwilioSid,
@@ -22,12 +26,17 @@ use serde_json::Value;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use crate::schema::{jobs, sms_conversations, sms_message_status_events, sms_messages};
+use crate::schema::{sms_conversations, sms_message_status_events, sms_messages};
+
+pub(crate) use attempt::AttemptRow;
+pub(crate) use job::{DueRow, JobRow, JobViewRow};
+pub(crate) use key::KeyRow;
+pub(crate) use sending::{OutgoingRow, SendingRow};
 
 /// A stored value that the domain has no meaning for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the stored value of column {0} is not one of ours")]
-pub(crate) struct UnreadableRow(&'static str);
+pub(crate) struct UnreadableRow(pub(crate) &'static str);
 
 impl From<UnreadableRow> for QueryError {
     fn from(row: UnreadableRow) -> Self {
@@ -50,6 +59,7 @@ pub(crate) struct ConversationRow {
     language_confidence: f32,
     language_evidence: Value,
     last_message_at: Option<OffsetDateTime>,
+    our_number: Option<String>,
     created_at: OffsetDateTime,
     updated_at: OffsetDateTime,
 }
@@ -68,6 +78,7 @@ impl ConversationRow {
             language_confidence: conversation.language.confidence.fraction(),
             language_evidence: json(&conversation.language.evidence)?,
             last_message_at: conversation.last_message_at.map(Into::into),
+            our_number: conversation.our_number.as_ref().map(text),
             created_at: conversation.created_at.into(),
             updated_at: conversation.updated_at.into(),
         })
@@ -97,6 +108,7 @@ impl TryFrom<ConversationRow> for Conversation {
             workflow_type: row.workflow_type,
             workflow_id: row.workflow_id,
             language,
+            our_number: row.our_number.map(Text::new),
             last_message_at: row.last_message_at.map(Timestamp::from),
             created_at: row.created_at.into(),
             updated_at: row.updated_at.into(),
@@ -122,6 +134,8 @@ pub(crate) struct MessageRow {
     media: Value,
     created_at: OffsetDateTime,
     updated_at: OffsetDateTime,
+    #[diesel(embed)]
+    sending: SendingRow,
 }
 
 /// The columns of `sms_messages` that a report can change.
@@ -150,6 +164,7 @@ impl MessageRow {
             media: json(&message.media)?,
             created_at: message.created_at.into(),
             updated_at: message.updated_at.into(),
+            sending: SendingRow::of(message.sending.as_ref()),
         })
     }
 }
@@ -169,6 +184,7 @@ impl TryFrom<MessageRow> for Message {
             content: row.message_content.map(Text::new),
             media: serde_json::from_value(row.media).map_err(|_| UnreadableRow("media"))?,
             delivery: row.delivery.try_into()?,
+            sending: row.sending.sending()?,
             source: Source::from_word(&row.source).ok_or(UnreadableRow("source"))?,
             created_at: row.created_at.into(),
             updated_at: row.updated_at.into(),
@@ -246,35 +262,6 @@ impl TryFrom<StatusEventRow> for StatusEvent {
     }
 }
 
-/// A row of `jobs` that nobody has worked on yet.
-#[derive(Insertable)]
-#[diesel(table_name = jobs, treat_none_as_default_value = false)]
-pub(crate) struct JobRow {
-    id: Uuid,
-    kind: &'static str,
-    unique_key: String,
-    payload: Value,
-    state: &'static str,
-    run_at: OffsetDateTime,
-    created_at: OffsetDateTime,
-    updated_at: OffsetDateTime,
-}
-
-impl From<NewJob> for JobRow {
-    fn from(new: NewJob) -> Self {
-        Self {
-            id: new.id.0,
-            kind: new.job.kind(),
-            unique_key: new.job.unique_key(),
-            payload: new.job.payload(),
-            state: JobState::Queued.as_str(),
-            run_at: new.run_at.into(),
-            created_at: new.run_at.into(),
-            updated_at: new.run_at.into(),
-        }
-    }
-}
-
 /// The column for what a request carried; null where it carried nothing.
 pub(crate) fn stored(raw: RawPayload) -> Option<Value> {
     (!raw.members().is_empty()).then(|| raw.into_json())
@@ -296,6 +283,16 @@ fn status(column: &'static str, word: &str) -> Result<DeliveryStatus, Unreadable
 
 fn json(value: &impl serde::Serialize) -> QueryResult<Value> {
     serde_json::to_value(value).map_err(|error| QueryError::SerializationError(Box::new(error)))
+}
+
+/// A number that is never negative in a column that may be.
+fn count<Count: TryFrom<i32>>(column: &'static str, number: i32) -> Result<Count, UnreadableRow> {
+    number.try_into().map_err(|_| UnreadableRow(column))
+}
+
+/// The column for such a number.
+pub(crate) fn stored_count(number: u32) -> i32 {
+    i32::try_from(number).unwrap_or(i32::MAX)
 }
 
 /// The confidence whose fraction is in a column of type `real`.

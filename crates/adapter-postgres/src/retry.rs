@@ -1,0 +1,87 @@
+//! A job that was given up is tried again.
+
+use diesel::prelude::*;
+use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
+use domain::job::{Job, JobState};
+use domain::message::MessageId;
+use domain::ports::{JobRetried, JobRetry, MessageKey};
+use serde_json::Value;
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use crate::outgoing;
+use crate::prepared::Prepared;
+use crate::schema::jobs;
+
+/// Queues a parked job again. The message that it sends is revived first, if it may be.
+pub(crate) async fn retry(
+    conn: &mut AsyncPgConnection,
+    retry: &JobRetry,
+) -> QueryResult<JobRetried> {
+    conn.transaction(async |conn| {
+        let conn = &*conn;
+        let Some((kind, payload)) = read(conn, retry).await? else {
+            return Ok(JobRetried::NotFound);
+        };
+        match Job::from_stored(&kind, &payload) {
+            Some(Job::Send { message, .. }) => revive(conn, message, retry).await,
+            _ => queue(conn, retry).await,
+        }
+    })
+    .await
+}
+
+/// The message is locked before its job, as everywhere.
+async fn revive(
+    conn: &AsyncPgConnection,
+    message: MessageId,
+    retry: &JobRetry,
+) -> QueryResult<JobRetried> {
+    let known = outgoing::lock(conn, &MessageKey::Id(message)).await?;
+    if !lock_parked(conn, retry).await? {
+        return Ok(JobRetried::NotParked);
+    }
+    let step = known.as_ref().and_then(|known| known.revive(retry.at, retry.expires_at));
+    let (Some(known), Some(step)) = (known, step) else {
+        return Ok(JobRetried::MaybeSent);
+    };
+    outgoing::write(conn, &known, &step, None, retry.at).await?;
+    queue(conn, retry).await
+}
+
+async fn read(
+    mut conn: &AsyncPgConnection,
+    retry: &JobRetry,
+) -> QueryResult<Option<(String, Value)>> {
+    let job = jobs::table.find(retry.id.0).select((jobs::kind, jobs::payload));
+    job.get_result(&mut conn).await.optional()
+}
+
+/// Whether it is parked, and then stays so until the transaction ends.
+async fn lock_parked(mut conn: &AsyncPgConnection, retry: &JobRetry) -> QueryResult<bool> {
+    let parked: Option<Uuid> = jobs::table
+        .filter(jobs::id.eq(retry.id.0))
+        .filter(jobs::state.eq(JobState::Parked.as_str()))
+        .select(jobs::id)
+        .for_no_key_update()
+        .get_result(&mut conn)
+        .await
+        .optional()?;
+    Ok(parked.is_some())
+}
+
+async fn queue(mut conn: &AsyncPgConnection, retry: &JobRetry) -> QueryResult<JobRetried> {
+    let at = OffsetDateTime::from(retry.at);
+    let parked = jobs::table
+        .filter(jobs::id.eq(retry.id.0))
+        .filter(jobs::state.eq(JobState::Parked.as_str()));
+    let queue = diesel::update(parked).set((
+        jobs::state.eq(JobState::Queued.as_str()),
+        jobs::failures.eq(0),
+        jobs::run_at.eq(at),
+        jobs::updated_at.eq(at),
+        jobs::finished_at.eq(None::<OffsetDateTime>),
+    ));
+    let queued = Prepared(queue).execute(&mut conn).await? == 1;
+    Ok(if queued { JobRetried::Queued } else { JobRetried::NotParked })
+}

@@ -1,0 +1,188 @@
+//! The ports: each call is handed to the writer or to the readers.
+
+use async_trait::async_trait;
+use domain::conversation::{Conversation, ConversationId};
+use domain::job::{ClaimedJob, JobEnding, Ticket};
+use domain::message::{MessageDetail, MessageId, TwilioSid};
+use domain::outbound::{AttemptEnd, NewAttempt, Outgoing};
+use domain::ports::{
+    Acceptance, Adopted, AttemptRecorded, Begun, Canceled, ConversationKey, Housekeeping, JobClaim,
+    JobQuery, JobQueue, JobRetried, JobRetry, JobView, MessageKey, MessagePage, MessageQuery,
+    MessageStore, NewInbound, NewOutbound, NewStatusEvent, OutboundStore, Recorded, StatusRecorded,
+    StoreError, Swept, ThreadPage, ThreadQuery,
+};
+use domain::timestamp::Timestamp;
+
+use crate::store::SqliteStore;
+use crate::{
+    checks, housekeeping, idempotency, inbound, jobs, listing, outbound, outgoing, reading, status,
+};
+
+#[async_trait]
+impl MessageStore for SqliteStore {
+    #[tracing::instrument(name = "sqlite.record_inbound", skip_all)]
+    async fn record_inbound(&self, inbound: &NewInbound) -> Result<Recorded, StoreError> {
+        let inbound = inbound.clone();
+        self.write(move |conn| inbound::record(conn, &inbound)).await
+    }
+
+    #[tracing::instrument(name = "sqlite.record_status", skip_all)]
+    async fn record_status(&self, event: &NewStatusEvent) -> Result<StatusRecorded, StoreError> {
+        let event = event.clone();
+        self.write(move |conn| status::record(conn, &event)).await
+    }
+
+    #[tracing::instrument(name = "sqlite.find_conversation", skip_all)]
+    async fn find_conversation(
+        &self,
+        key: &ConversationKey,
+    ) -> Result<Option<Conversation>, StoreError> {
+        let key = key.clone();
+        self.read(move |conn| reading::conversation(conn, &key)).await
+    }
+
+    #[tracing::instrument(name = "sqlite.read_thread", skip_all)]
+    async fn read_thread(
+        &self,
+        conversation: ConversationId,
+        query: &ThreadQuery,
+    ) -> Result<ThreadPage, StoreError> {
+        let query = *query;
+        self.read(move |conn| listing::thread(conn, conversation, &query)).await
+    }
+
+    #[tracing::instrument(name = "sqlite.find_message", skip_all)]
+    async fn find_message(&self, key: &MessageKey) -> Result<Option<MessageDetail>, StoreError> {
+        let key = key.clone();
+        self.read(move |conn| reading::detail(conn, &key)).await
+    }
+
+    /// Asks the writer and a reader: a webhook needs the one, the API the other.
+    #[tracing::instrument(name = "sqlite.check", skip_all)]
+    async fn check(&self) -> Result<(), StoreError> {
+        self.write(reading::check).await?;
+        self.read(reading::check).await
+    }
+}
+
+#[async_trait]
+impl OutboundStore for SqliteStore {
+    #[tracing::instrument(name = "sqlite.accept_outbound", skip_all)]
+    async fn accept_outbound(&self, new: &NewOutbound) -> Result<Acceptance, StoreError> {
+        let new = new.clone();
+        self.write(move |conn| outbound::accept(conn, &new)).await
+    }
+
+    #[tracing::instrument(name = "sqlite.mark_answered", skip_all)]
+    async fn mark_answered(&self, message: MessageId, at: Timestamp) -> Result<(), StoreError> {
+        self.write(move |conn| idempotency::answered(conn, message, at)).await
+    }
+
+    #[tracing::instrument(name = "sqlite.find_outgoing", skip_all)]
+    async fn find_outgoing(&self, message: MessageId) -> Result<Option<Outgoing>, StoreError> {
+        self.read(move |conn| outgoing::find(conn, &MessageKey::Id(message))).await
+    }
+
+    #[tracing::instrument(name = "sqlite.begin_attempt", skip_all)]
+    async fn begin_attempt(&self, new: &NewAttempt) -> Result<Begun, StoreError> {
+        let new = *new;
+        self.write(move |conn| outbound::begin(conn, &new)).await
+    }
+
+    #[tracing::instrument(name = "sqlite.record_attempt", skip_all)]
+    async fn record_attempt(
+        &self,
+        end: &AttemptEnd,
+    ) -> Result<Option<AttemptRecorded>, StoreError> {
+        let end = end.clone();
+        self.write(move |conn| outbound::record(conn, &end)).await
+    }
+
+    #[tracing::instrument(name = "sqlite.adopt_found", skip_all)]
+    async fn adopt_found(&self, event: &NewStatusEvent) -> Result<Adopted, StoreError> {
+        let event = event.clone();
+        self.write(move |conn| outbound::adopt(conn, &event)).await
+    }
+
+    #[tracing::instrument(name = "sqlite.conclude_not_sent", skip_all)]
+    async fn conclude_not_sent(
+        &self,
+        message: MessageId,
+        at: Timestamp,
+    ) -> Result<bool, StoreError> {
+        self.write(move |conn| outbound::conclude(conn, message, at)).await
+    }
+
+    #[tracing::instrument(name = "sqlite.cancel_outbound", skip_all)]
+    async fn cancel_outbound(
+        &self,
+        key: &MessageKey,
+        at: Timestamp,
+    ) -> Result<Canceled, StoreError> {
+        let key = key.clone();
+        self.write(move |conn| outbound::cancel(conn, &key, at)).await
+    }
+
+    #[tracing::instrument(name = "sqlite.list_messages", skip_all)]
+    async fn list_messages(&self, query: &MessageQuery) -> Result<MessagePage, StoreError> {
+        let query = *query;
+        self.read(move |conn| listing::latest(conn, &query)).await
+    }
+
+    #[tracing::instrument(name = "sqlite.claim_status_checks", skip_all)]
+    async fn claim_status_checks(
+        &self,
+        at: Timestamp,
+        again_at: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<(MessageId, TwilioSid)>, StoreError> {
+        self.write(move |conn| checks::claim(conn, at, again_at, limit)).await
+    }
+
+    #[tracing::instrument(name = "sqlite.finish_status_check", skip_all)]
+    async fn finish_status_check(
+        &self,
+        message: MessageId,
+        at: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.write(move |conn| checks::finish(conn, message, at)).await
+    }
+}
+
+#[async_trait]
+impl JobQueue for SqliteStore {
+    #[tracing::instrument(name = "sqlite.claim_jobs", skip_all)]
+    async fn claim_jobs(&self, claim: &JobClaim) -> Result<Vec<ClaimedJob>, StoreError> {
+        let claim = claim.clone();
+        self.write(move |conn| jobs::claim(conn, &claim)).await
+    }
+
+    #[tracing::instrument(name = "sqlite.finish_job", skip_all)]
+    async fn finish_job(
+        &self,
+        ticket: Ticket,
+        ending: &JobEnding,
+        at: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let ending = ending.clone();
+        self.write(move |conn| jobs::finish(conn, ticket, &ending, at)).await
+    }
+
+    #[tracing::instrument(name = "sqlite.list_jobs", skip_all)]
+    async fn list_jobs(&self, query: &JobQuery) -> Result<Vec<JobView>, StoreError> {
+        let query = *query;
+        self.read(move |conn| jobs::list(conn, &query)).await
+    }
+
+    #[tracing::instrument(name = "sqlite.retry_job", skip_all)]
+    async fn retry_job(&self, retry: &JobRetry) -> Result<JobRetried, StoreError> {
+        let retry = *retry;
+        self.write(move |conn| jobs::retry(conn, &retry)).await
+    }
+
+    #[tracing::instrument(name = "sqlite.housekeep", skip_all)]
+    async fn housekeep(&self, what: &Housekeeping) -> Result<Swept, StoreError> {
+        let what = *what;
+        self.write(move |conn| housekeeping::sweep(conn, &what)).await
+    }
+}
