@@ -116,7 +116,7 @@ impl WebhookGate for TwilioGate {
 
     fn open_status(&self, request: &RawWebhook<'_>) -> Result<StatusDelivery, Refusal> {
         let form = self.verified_form(request)?;
-        webhook::status(&form, self.account_sid.as_deref())
+        webhook::status(&form, request.target, self.account_sid.as_deref())
     }
 }
 

@@ -222,7 +222,7 @@ fn host_of(authority: &str) -> &str {
     host.strip_suffix(port_of(authority)).unwrap_or(host)
 }
 
-fn is_loopback(host: &Host<&str>) -> bool {
+pub(crate) fn is_loopback(host: &Host<&str>) -> bool {
     match host {
         Host::Domain(name) => *name == "localhost",
         Host::Ipv4(address) => address.is_loopback(),

@@ -3,13 +3,16 @@
 use std::borrow::Cow;
 
 use domain::delivery::{DeliveryStatus, StatusReport};
-use domain::message::{InboundMessage, Media, TwilioSid};
+use domain::message::{InboundMessage, Media, MessageId, TwilioSid};
 use domain::phone::{Address, Region};
 use domain::ports::{Refusal, StatusDelivery};
 use domain::text::Text;
 
 use crate::form::Form;
 use crate::payload::raw_payload;
+
+/// The parameter of a callback's URL that holds our id of the message.
+pub(crate) const MESSAGE_ID: &str = "message_id";
 
 /// A message to us. Only its SID must be usable; a missing sender, body or anything else is kept
 /// as missing, because a message that is refused is lost.
@@ -27,22 +30,34 @@ pub(crate) fn inbound(form: &Form<'_>, region: Region) -> Result<InboundMessage,
     })
 }
 
-/// A status report, unless it is about another account's message.
+/// A status report, unless it is about another account's message. `target` is what was called.
 pub(crate) fn status(
     form: &Form<'_>,
+    target: &str,
     our_account: Option<&str>,
 ) -> Result<StatusDelivery, Refusal> {
     let account = first_given(form, ["AccountSid"]);
     if our_account.is_some_and(|ours| !account.is_empty() && account != ours) {
         return Ok(StatusDelivery::OtherAccount);
     }
-    Ok(StatusDelivery::Ours(StatusReport::new(
+    let mut report = StatusReport::new(
         message_sid(form)?,
         &first_given(form, ["MessageStatus", "SmsStatus"]),
         form.text("ErrorCode").as_deref(),
         form.text("ErrorMessage").as_deref(),
         raw_payload(form),
-    )))
+    );
+    report.message = message_id(target);
+    Ok(StatusDelivery::Ours(report))
+}
+
+/// Our id, where the query has exactly one.
+fn message_id(target: &str) -> Option<MessageId> {
+    let (_, query) = target.split_once('?')?;
+    let query = Form::parse(query.as_bytes());
+    let mut ids = query.fields().iter().filter(|field| *field.name == *MESSAGE_ID.as_bytes());
+    let id = ids.next().filter(|_| ids.next().is_none())?;
+    MessageId::parse(std::str::from_utf8(&id.value).ok()?)
 }
 
 /// `SmsSid` is no substitute: uniqueness of `MessageSid` is the only guard against a replay.
@@ -104,7 +119,7 @@ mod tests {
 
     fn reported(fields: &str) -> StatusReport {
         let body = format!("{SID}&{fields}");
-        match status(&Form::parse(body.as_bytes()), Some("AC1")).unwrap() {
+        match status(&Form::parse(body.as_bytes()), "/", Some("AC1")).unwrap() {
             StatusDelivery::Ours(report) => report,
             StatusDelivery::OtherAccount => panic!("another account"),
         }
@@ -150,7 +165,7 @@ mod tests {
         ] {
             let form = Form::parse(fields.as_bytes());
             assert_eq!(inbound(&form, Region::default()), Err(Refusal::NoMessageSid), "{fields}");
-            assert_eq!(status(&form, None), Err(Refusal::NoMessageSid), "{fields}");
+            assert_eq!(status(&form, "/", None), Err(Refusal::NoMessageSid), "{fields}");
         }
     }
 
@@ -206,10 +221,34 @@ mod tests {
     }
 
     #[test]
+    fn a_report_carries_our_id_where_the_url_has_exactly_one() {
+        let id = "0190d3a5-7c4e-7b1f-8a2d-3f5e6c7b8a9d";
+        let check = |query: &str, expected: bool| {
+            let target = format!("/webhook/twilio/status{query}");
+            let form = format!("{SID}&message_id={id}");
+            let form = Form::parse(form.as_bytes());
+            let StatusDelivery::Ours(report) = status(&form, &target, None).unwrap() else {
+                panic!("another account");
+            };
+            assert_eq!(report.message, MessageId::parse(id).filter(|_| expected), "{query}");
+        };
+        check(&format!("?message_id={id}"), true);
+        check(&format!("?tenant=42&message%5Fid={id}&x"), true);
+        check("", false);
+        check("?", false);
+        check("?message_id=", false);
+        check(&format!("?message_id={id}1"), false);
+        check(&format!("?message_id=+{id}"), false);
+        check(&format!("?message_id={id}&message_id={id}"), false);
+        check(&format!("?Message_Id={id}"), false);
+        check(&format!("?message_id=%FF{id}"), false);
+    }
+
+    #[test]
     fn a_report_about_another_account_is_not_ours() {
         let check = |fields: &str, account: Option<&str>, ours: bool| {
             let body = format!("{SID}&{fields}");
-            let delivery = status(&Form::parse(body.as_bytes()), account).unwrap();
+            let delivery = status(&Form::parse(body.as_bytes()), "/", account).unwrap();
             assert_eq!(matches!(delivery, StatusDelivery::Ours(_)), ours, "{fields}");
         };
         check("AccountSid=AC1", Some("AC1"), true);
