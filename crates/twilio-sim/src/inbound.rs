@@ -2,6 +2,8 @@
 
 use uuid::Uuid;
 
+use crate::message::{Change, Message, segments};
+
 /// A text that somebody sends us.
 ///
 /// Its SID is made up when the text is: the same `InboundText` is the same message, however often
@@ -28,7 +30,7 @@ impl InboundText {
             to: to.into(),
             body: String::new(),
             media: Vec::new(),
-            sid: new_sid(),
+            sid: new_sid("SM"),
             account_sid: NOBODYS_ACCOUNT.to_owned(),
         }
     }
@@ -91,6 +93,23 @@ impl InboundText {
         fields.add("ApiVersion", "2010-04-01");
         fields.0
     }
+
+    /// The same as a message of the account.
+    pub(crate) fn message(&self, received: Change) -> Message {
+        Message {
+            sid: self.sid.clone(),
+            inbound: true,
+            to: self.to.clone(),
+            from: Some(self.from.clone()),
+            messaging_service_sid: None,
+            body: self.body.clone(),
+            media: self.media.clone(),
+            status_callback: None,
+            validity_period: None,
+            created_at: received.at,
+            changes: vec![received],
+        }
+    }
 }
 
 struct Fields(Vec<(String, String)>);
@@ -102,19 +121,10 @@ impl Fields {
     }
 }
 
+/// A SID that nothing else has, `SM...` for a text and `MM...` for one with media.
 #[expect(clippy::disallowed_methods, reason = "Twilio's ids are random, and ours to make up here")]
-fn new_sid() -> String {
-    format!("SM{}", Uuid::new_v4().simple())
-}
-
-/// Roughly what a carrier would count: ASCII as the 7-bit alphabet, everything else as UCS-2.
-fn segments(body: &str) -> usize {
-    let (units, single, each) = if body.is_ascii() {
-        (body.len(), 160, 153)
-    } else {
-        (body.encode_utf16().count(), 70, 67)
-    };
-    if units <= single { 1 } else { units.div_ceil(each) }
+pub(crate) fn new_sid(kind: &str) -> String {
+    format!("{kind}{}", Uuid::new_v4().simple())
 }
 
 fn media_type(url: &str) -> &'static str {
@@ -160,15 +170,5 @@ mod tests {
         assert_eq!(field(&text, "MediaContentType0").as_deref(), Some("image/png"));
         assert_eq!(field(&text, "MediaUrl1").as_deref(), Some("https://h/b"));
         assert_eq!(field(&text, "MediaContentType1").as_deref(), Some("image/jpeg"));
-    }
-
-    #[test]
-    fn segments_are_counted_by_alphabet() {
-        let check = |body: &str, count: usize| assert_eq!(segments(body), count, "{body}");
-        check("", 1);
-        check(&"a".repeat(160), 1);
-        check(&"a".repeat(161), 2);
-        check(&"\u{e9}".repeat(70), 1);
-        check(&"\u{1F600}".repeat(36), 2);
     }
 }

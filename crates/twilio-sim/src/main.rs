@@ -1,4 +1,4 @@
-//! `twilio-sim`: sends the service what Twilio would send it.
+//! `twilio-sim`: plays Twilio to the service.
 
 mod command;
 mod report;
@@ -8,14 +8,22 @@ use std::process::ExitCode;
 use clap::Parser;
 use twilio_sim::{DeliveryError, LocalTwilio};
 
-use crate::command::{Command, Inbound, TwilioSim};
+use crate::command::{Command, Inbound, Serve, TwilioSim};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     let outcome = match TwilioSim::parse().command {
         Command::Inbound(inbound) => deliver(&inbound).await,
+        Command::Serve(serve) => play(&serve).await,
     };
     outcome.unwrap_or_else(|error| report::failure(&error))
+}
+
+/// Plays until the process is ended: there is nothing to put in order.
+async fn play(serve: &Serve) -> anyhow::Result<ExitCode> {
+    let simulator = serve.start().await?;
+    report::serving(&simulator.base_url(), serve.account_sid(), serve.has_local_token())?;
+    std::future::pending().await
 }
 
 /// Success only where Twilio would be content with the answer.

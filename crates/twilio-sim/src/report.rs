@@ -5,6 +5,19 @@ use std::process::ExitCode;
 
 use twilio_sim::{Answer, WebhookRequest};
 
+/// What was started, and how to use it.
+pub(crate) fn serving(base_url: &str, account_sid: &str, local_token: bool) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    writeln!(out, "Twilio's API is at {base_url} (Ctrl-C stops it). For the service:")?;
+    writeln!(out, "  TWILIO_API_BASE_URL={base_url}")?;
+    writeln!(out, "  TWILIO_ACCOUNT_SID={account_sid}")?;
+    if local_token {
+        writeln!(out, "  TWILIO_AUTH_TOKEN=local-development-token")?;
+    }
+    writeln!(out, "What it was asked to send:\n  curl {base_url}/sim/messages")?;
+    out.flush()
+}
+
 /// Which request is about to go out.
 pub(crate) fn sending(request: &WebhookRequest, sid: &str) -> io::Result<()> {
     let mut out = io::stdout().lock();

@@ -30,7 +30,8 @@ impl WebhookRequest {
     }
 }
 
-fn encoded(fields: &[(String, String)]) -> String {
+/// Fields as a form or a query.
+pub(crate) fn encoded(fields: &[(String, String)]) -> String {
     let escaped = |text: &str| utf8_percent_encode(text, ESCAPED).to_string().replace("%20", "+");
     let pieces: Vec<_> = fields
         .iter()

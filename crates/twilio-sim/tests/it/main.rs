@@ -1,6 +1,14 @@
-//! The simulator against the real gate, and against a server that answers as it is told.
+//! The simulator against the real gate, and against clients and services that behave as told.
 
-#![expect(clippy::unwrap_used, reason = "a test that panics has failed")]
+#![expect(clippy::indexing_slicing, clippy::unwrap_used, reason = "a test that panics has failed")]
 
+mod api;
+mod callbacks;
+mod caller;
+mod control;
 mod delivery;
+mod failures;
 mod gate;
+mod lists;
+mod refusals;
+mod service;
