@@ -1,5 +1,7 @@
 # make run    the service on an embedded store, ready to try
 # make test   every test that needs Rust and PostgreSQL
+# make proof  load, crashes and chaos at full size
+# make conformance   official SDKs, Prism: needs PyPI and npm
 
 .DEFAULT_GOAL := help
 CARGO ?= cargo
@@ -33,11 +35,13 @@ test:
 proof: ## The load and crash tests at full size, on the release build; a quarter of an hour.
 	@.ci/install-postgres
 	LOAD_MESSAGES=20000 CRASHES=5 OUTAGE_SECONDS=10 HOSTILE_REQUESTS=100000 \
+	  SENDS=1000 SEND_CRASHES=10 SEND_RATE=100 SEND_SECONDS=30 \
 	  $(CARGO) run -q --locked -p pg-cluster -- run \
 	  $(CARGO) nextest run --locked --release --profile proof --workspace --all-features -E 'test(proof::)'
 
-conformance: ## What needs PyPI, npm or more of Debian. Comes with the issues that need it.
-	@echo "no conformance checks yet"
+conformance: ## What needs PyPI, npm or more of Debian: official SDKs, Prism.
+	@set -e; for check in .ci/conformance/*; do \
+	  if [ -f "$$check" ] && [ -x "$$check" ]; then echo "== $$check"; "$$check"; fi; done
 
 lint:
 	$(CARGO) fmt --all --check

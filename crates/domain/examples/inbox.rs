@@ -26,7 +26,8 @@ impl LanguageDetector for Greetings {
 async fn main() -> Result<(), domain::error::Error> {
     let store = Arc::new(InMemoryStore::default());
     let (clock, ids) = (Arc::new(SteppingClock::default()), Arc::new(CountingIds::default()));
-    let inbox = Inbox::new(store.clone(), Arc::new(Greetings), clock, ids);
+    let ages = fixture::lookup_ages();
+    let inbox = Inbox::new(store.clone(), Arc::new(Greetings), clock.clone(), ids, ages);
 
     for (number, from, body) in [
         (1, "+18605550199", "My sink is leaking"),
@@ -43,7 +44,7 @@ async fn main() -> Result<(), domain::error::Error> {
         }
     }
 
-    let threads = Threads::new(store, Region::default());
+    let threads = Threads::new(&store, clock, Region::default());
     let newest = ThreadQuery { order: Order::NewestFirst, start: Start::Offset(0), limit: 20 };
     let (_, page) = threads.conversation("(860) 555-0199", &newest).await?;
     println!("the first one's conversation has {} message(s)", page.total);

@@ -1,12 +1,14 @@
 //! Conversations: everything that was said with one address.
 
+use std::time::Duration;
+
 use uuid::Uuid;
 
 use crate::job::{Job, JobId, NewJob};
-use crate::language::LanguagePreference;
+use crate::language::{Language, LanguagePreference};
 use crate::message::id;
 use crate::phone::Address;
-use crate::ports::{NewInbound, NewOutbound};
+use crate::ports::{Annotation, LookupResult, NewInbound, NewOutbound};
 use crate::tenant::TenantId;
 use crate::text::Text;
 use crate::timestamp::Timestamp;
@@ -39,8 +41,14 @@ pub struct Conversation {
     pub workflow_type: Option<String>,
     /// Which workflow.
     pub workflow_id: Option<String>,
+    /// Counts the changes of the workflow, for `If-Match`.
+    pub workflow_version: u32,
+    /// When the Collections Monitor was last asked.
+    pub tenant_checked_at: Option<Timestamp>,
     /// The language that its texts are in.
     pub language: LanguagePreference,
+    /// The language that the tenant's profile was last told.
+    pub told_language: Option<Language>,
     /// Our number as it was last used in it, in either direction.
     pub our_number: Option<Text>,
     /// When something was last said.
@@ -50,6 +58,10 @@ pub struct Conversation {
     /// When anything of it last changed.
     pub updated_at: Timestamp,
 }
+
+/// From this confidence on a language is worth telling others, in thousandths: a clear text
+/// reaches it at once, also against another language; a doubtful word does not.
+const WORTH_TELLING: u16 = 700;
 
 impl Conversation {
     /// The conversation that a first message opens, before that message is taken in.
@@ -69,7 +81,10 @@ impl Conversation {
             tenant_id: None,
             workflow_type: None,
             workflow_id: None,
+            workflow_version: 0,
+            tenant_checked_at: None,
             language: LanguagePreference::UNKNOWN,
+            told_language: None,
             our_number: None,
             last_message_at: None,
             created_at: at,
@@ -96,25 +111,142 @@ impl Conversation {
     /// when Twilio has it.
     #[must_use]
     pub fn with_outbound(&self, outbound: &NewOutbound, sender: &Text) -> Self {
-        let given =
-            |new: &Option<String>, old: &Option<String>| new.clone().or_else(|| old.clone());
+        let given = |text: &Option<String>| text.clone().map(Some);
+        let (workflow_type, workflow_id) =
+            (given(&outbound.workflow_type), given(&outbound.workflow_id));
         Self {
-            workflow_type: given(&outbound.workflow_type, &self.workflow_type),
-            workflow_id: given(&outbound.workflow_id, &self.workflow_id),
             our_number: Some(sender.clone()),
             updated_at: self.updated_at.max(outbound.accepted_at),
+            ..self.with_workflow(workflow_type, workflow_id)
+        }
+    }
+
+    /// When something last happened in it: what was said, or its beginning.
+    #[must_use]
+    pub fn last_activity_at(&self) -> Timestamp {
+        self.last_message_at.unwrap_or(self.created_at)
+    }
+
+    /// The conversation with another workflow. `None` where somebody else changed it first.
+    #[must_use]
+    pub fn annotated(&self, change: &Annotation) -> Option<Self> {
+        if change.if_version.is_some_and(|version| version != self.workflow_version) {
+            return None;
+        }
+        let changed = self.with_workflow(change.workflow_type.clone(), change.workflow_id.clone());
+        let updated_at = if changed == *self { self.updated_at } else { change.at };
+        Some(Self { updated_at: self.updated_at.max(updated_at), ..changed })
+    }
+
+    /// The conversation after the Collections Monitor was asked. A tenant that was known once is
+    /// kept where nobody is named now: the Monitor may have forgotten, the texts have not.
+    #[must_use]
+    pub fn looked_up(&self, found: &LookupResult) -> Self {
+        let tenant_id = found.tenant.clone().or_else(|| self.tenant_id.clone());
+        let is_new = tenant_id != self.tenant_id;
+        Self {
+            // Another tenant's profile was told nothing yet.
+            told_language: self.told_language.filter(|_| !is_new),
+            tenant_id,
+            tenant_checked_at: self.tenant_checked_at.max(Some(found.at)),
+            updated_at: if is_new { self.updated_at.max(found.at) } else { self.updated_at },
             ..self.clone()
         }
     }
 
-    /// What must follow from a message that was not there before: a lookup while nobody knows
-    /// the tenant. A store writes a job only where no unfinished one has its key.
+    /// The conversation beside another of its tenant: it takes that one's language where its own is
+    /// unknown or rests on less.
     #[must_use]
-    pub fn follow_ups(&self, lookup_job: JobId, at: Timestamp) -> Vec<NewJob> {
-        if self.tenant_id.is_some() {
-            return Vec::new();
+    pub fn beside(&self, other: &Self, at: Timestamp) -> Self {
+        let (ours, theirs) = (&self.language, &other.language);
+        let is_better = theirs.language != Language::Unknown
+            && theirs.language != ours.language
+            && (ours.language == Language::Unknown || theirs.confidence > ours.confidence);
+        if !is_better {
+            return self.clone();
         }
-        let job = Job::TenantLookup { conversation: self.id };
-        vec![NewJob { id: lookup_job, job, run_at: at }]
+        Self {
+            language: *theirs,
+            told_language: other.told_language,
+            updated_at: self.updated_at.max(at),
+            ..self.clone()
+        }
     }
+
+    /// What must follow from a message that was not there before: a lookup where it is due, and
+    /// the [`language_news`](Self::language_news). A store writes a job only where no unfinished
+    /// one has its key.
+    #[must_use]
+    pub fn follow_ups(&self, plan: &FollowUps) -> Vec<NewJob> {
+        let lookup = self.is_lookup_due(plan).then_some(NewJob {
+            id: plan.lookup_job,
+            job: Job::TenantLookup { conversation: self.id },
+            run_at: plan.at,
+        });
+        lookup.into_iter().chain(self.language_news(plan.language_job, plan.at)).collect()
+    }
+
+    /// The job that tells the tenant's profile, and the tenant's other conversations, of the
+    /// language: where it is known for sure and they were told another one or none.
+    #[must_use]
+    pub fn language_news(&self, id: JobId, at: Timestamp) -> Option<NewJob> {
+        let language = self.language.language;
+        let is_news = self.tenant_id.is_some()
+            && language != Language::Unknown
+            && self.language.confidence.thousandths() >= WORTH_TELLING
+            && self.told_language != Some(language);
+        let job = Job::TellLanguage { conversation: self.id, language };
+        is_news.then_some(NewJob { id, job, run_at: at })
+    }
+
+    fn is_lookup_due(&self, plan: &FollowUps) -> bool {
+        let LookupAges { tenant, nobody } = plan.lookup_ages;
+        match (&self.tenant_id, self.tenant_checked_at) {
+            (None, None) => true,
+            (None, Some(checked)) => plan.at >= checked.after(nobody),
+            // Somebody else has named the tenant.
+            (Some(_), None) => false,
+            (Some(_), Some(checked)) => plan.at >= checked.after(tenant),
+        }
+    }
+
+    #[expect(clippy::option_option, reason = "to leave a field is not to empty it")]
+    fn with_workflow(
+        &self,
+        workflow_type: Option<Option<String>>,
+        workflow_id: Option<Option<String>>,
+    ) -> Self {
+        let workflow_type = workflow_type.unwrap_or_else(|| self.workflow_type.clone());
+        let workflow_id = workflow_id.unwrap_or_else(|| self.workflow_id.clone());
+        let is_same = workflow_type == self.workflow_type && workflow_id == self.workflow_id;
+        let step = u32::from(!is_same);
+        Self {
+            workflow_version: self.workflow_version.saturating_add(step),
+            workflow_type,
+            workflow_id,
+            ..self.clone()
+        }
+    }
+}
+
+/// How long what a lookup said is believed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LookupAges {
+    /// Where a tenant was named.
+    pub tenant: Duration,
+    /// Where nobody, or several, were.
+    pub nobody: Duration,
+}
+
+/// What the jobs get that follow from a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FollowUps {
+    /// The id of the tenant lookup.
+    pub lookup_job: JobId,
+    /// The id of the job that tells the tenant's profile of the language.
+    pub language_job: JobId,
+    /// How long what a lookup said is believed.
+    pub lookup_ages: LookupAges,
+    /// Now.
+    pub at: Timestamp,
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::conversation::ConversationId;
+use crate::conversation::{ConversationId, LookupAges};
 use crate::job::JobId;
 use crate::language::Detection;
 use crate::message::{InboundMessage, MessageId, Source};
@@ -17,6 +17,7 @@ pub struct Inbox {
     detector: Arc<dyn LanguageDetector>,
     clock: Arc<dyn Clock>,
     ids: Arc<dyn IdSource>,
+    lookup_ages: LookupAges,
 }
 
 impl Inbox {
@@ -27,8 +28,9 @@ impl Inbox {
         detector: Arc<dyn LanguageDetector>,
         clock: Arc<dyn Clock>,
         ids: Arc<dyn IdSource>,
+        lookup_ages: LookupAges,
     ) -> Self {
-        Self { store, detector, clock, ids }
+        Self { store, detector, clock, ids, lookup_ages }
     }
 
     /// Records `message` and all that must follow from it, in one transaction.
@@ -52,6 +54,8 @@ impl Inbox {
             id: MessageId(self.ids.next()),
             conversation: ConversationId(self.ids.next()),
             lookup_job: JobId(self.ids.next()),
+            language_job: JobId(self.ids.next()),
+            lookup_ages: self.lookup_ages,
             detection,
             source: Source::Webhook,
             received_at: self.clock.now(),

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::conversation::ConversationId;
+use crate::language::Language;
 use crate::message::{MessageId, id};
 use crate::timestamp::Timestamp;
 
@@ -23,6 +24,9 @@ impl JobId {
     }
 }
 
+/// Sets the lanes of languages apart from those of messages.
+const LANGUAGE_LANES: u128 = 1;
+
 /// A thing to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Job {
@@ -30,6 +34,13 @@ pub enum Job {
     TenantLookup {
         /// Whose number.
         conversation: ConversationId,
+    },
+    /// Tell a tenant's profile, and the tenant's other conversations, of a conversation's language.
+    TellLanguage {
+        /// Whose language.
+        conversation: ConversationId,
+        /// The language that is news. What is told is the one that it is when the job runs.
+        language: Language,
     },
     /// Hand a message over to Twilio.
     Send {
@@ -53,6 +64,7 @@ impl Job {
     pub fn kind(&self) -> &'static str {
         match self {
             Self::TenantLookup { .. } => "tenant_lookup",
+            Self::TellLanguage { .. } => "tell_language",
             Self::Send { .. } => "send",
             Self::ResolveSend { .. } => "resolve_send",
         }
@@ -63,6 +75,10 @@ impl Job {
     pub fn unique_key(&self) -> String {
         let thing = match self {
             Self::TenantLookup { conversation } => conversation.0,
+            // A further change while the first is being told is a thing of its own.
+            Self::TellLanguage { conversation, language } => {
+                return format!("{}:{conversation}:{}", self.kind(), language.as_str());
+            }
             Self::Send { message, .. } | Self::ResolveSend { message, .. } => message.0,
         };
         format!("{}:{thing}", self.kind())
@@ -73,6 +89,9 @@ impl Job {
     pub fn payload(&self) -> Value {
         match self {
             Self::TenantLookup { conversation } => json!({ "conversation_id": conversation.0 }),
+            Self::TellLanguage { conversation, language } => {
+                json!({ "conversation_id": conversation.0, "language": language.as_str() })
+            }
             Self::Send { message, conversation } => {
                 json!({ "message_id": message.0, "conversation_id": conversation.0 })
             }
@@ -87,6 +106,10 @@ impl Job {
     pub fn lane(&self) -> Option<Uuid> {
         match self {
             Self::Send { conversation, .. } => Some(conversation.0),
+            // Not the lane of its messages: neither waits for the other.
+            Self::TellLanguage { conversation, .. } => {
+                Some(Uuid::from_u128(conversation.0.as_u128() ^ LANGUAGE_LANES))
+            }
             Self::TenantLookup { .. } | Self::ResolveSend { .. } => None,
         }
     }
@@ -100,6 +123,10 @@ impl Job {
         let conversation = || id("conversation_id").map(ConversationId);
         Some(match kind {
             "tenant_lookup" => Self::TenantLookup { conversation: conversation()? },
+            "tell_language" => {
+                let language = Language::from_word(payload.get("language")?.as_str()?)?;
+                Self::TellLanguage { conversation: conversation()?, language }
+            }
             "send" => Self::Send { message: message()?, conversation: conversation()? },
             "resolve_send" => Self::ResolveSend { message: message()?, looks: number("looks")? },
             _ => return None,
@@ -238,6 +265,7 @@ mod tests {
             (MessageId(Uuid::from_u128(1)), ConversationId(Uuid::from_u128(2)));
         for job in [
             Job::TenantLookup { conversation },
+            Job::TellLanguage { conversation, language: Language::Spanish },
             Job::Send { message, conversation },
             Job::ResolveSend { message, looks: 3 },
         ] {

@@ -5,6 +5,7 @@ pub mod conversation;
 pub mod delivery;
 pub mod error;
 pub mod idempotency;
+pub mod identify;
 pub mod inbox;
 pub mod job;
 pub mod language;

@@ -6,21 +6,86 @@ use crate::conversation::{Conversation, ConversationId};
 use crate::error::{Error, Invalid, Thing};
 use crate::message::{MessageDetail, MessageId, TwilioSid};
 use crate::phone::{Address, Region};
-use crate::ports::{ConversationKey, MessageKey, MessageStore, ThreadPage, ThreadQuery};
+use crate::ports::{
+    Annotated, Annotation, Clock, ConversationKey, ConversationPage, ConversationQuery,
+    ConversationStore, MessageKey, MessagePage, MessageQuery, MessageStore, OutboundStore,
+    ThreadPage, ThreadQuery,
+};
 use crate::text::Text;
 
 /// Reads conversations and messages.
 #[derive(Clone)]
 pub struct Threads {
     store: Arc<dyn MessageStore>,
+    outbound: Arc<dyn OutboundStore>,
+    conversations: Arc<dyn ConversationStore>,
+    clock: Arc<dyn Clock>,
     region: Region,
 }
 
 impl Threads {
     /// Threads of this store; numbers without `+` are in the national form of `region`.
     #[must_use]
-    pub fn new(store: Arc<dyn MessageStore>, region: Region) -> Self {
-        Self { store, region }
+    pub fn new<S>(store: &Arc<S>, clock: Arc<dyn Clock>, region: Region) -> Self
+    where
+        S: MessageStore + OutboundStore + ConversationStore + 'static,
+    {
+        Self::on(store.clone(), store.clone(), store.clone(), clock, region)
+    }
+
+    /// The same, where the ports are known by themselves.
+    #[must_use]
+    pub fn on(
+        store: Arc<dyn MessageStore>,
+        outbound: Arc<dyn OutboundStore>,
+        conversations: Arc<dyn ConversationStore>,
+        clock: Arc<dyn Clock>,
+        region: Region,
+    ) -> Self {
+        Self { store, outbound, conversations, clock, region }
+    }
+
+    /// A page of conversations, the one with the latest activity first.
+    ///
+    /// # Errors
+    /// [`Error::External`] where the store does not answer.
+    pub async fn list(&self, query: &ConversationQuery) -> Result<ConversationPage, Error> {
+        Ok(self.conversations.list_conversations(query).await?)
+    }
+
+    /// A page of all messages, the latest first.
+    ///
+    /// # Errors
+    /// [`Error::External`] where the store does not answer.
+    pub async fn messages(&self, query: &MessageQuery) -> Result<MessagePage, Error> {
+        Ok(self.outbound.list_messages(query).await?)
+    }
+
+    /// Changes what the callers run in a conversation; `key` as for
+    /// [`conversation`](Self::conversation). An outer `None` leaves a field as it is, an inner one
+    /// empties it; `if_version`: only if it is still that [`Conversation::workflow_version`].
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Validation`] where a text is too long, and
+    /// [`Error::External`] where the store does not answer.
+    pub async fn annotate(
+        &self,
+        key: &str,
+        workflow_type: Option<Option<String>>,
+        workflow_id: Option<Option<String>>,
+        if_version: Option<u32>,
+    ) -> Result<Annotated, Error> {
+        let change = Annotation {
+            key: self.conversation_key(key),
+            workflow_type: workflow("workflow_type", workflow_type)?,
+            workflow_id: workflow("workflow_id", workflow_id)?,
+            if_version,
+            at: self.clock.now(),
+        };
+        match self.conversations.annotate_conversation(&change).await? {
+            Annotated::NotFound => Err(Error::NotFound(Thing::Conversation)),
+            annotated => Ok(annotated),
+        }
     }
 
     /// A conversation and a page of its messages. `key` is an id, or an address however it is
@@ -65,6 +130,27 @@ impl Threads {
     }
 }
 
+/// The longest name or id of a workflow, in characters.
+const MAX_WORKFLOW: usize = 200;
+
+/// The text without NUL; blank is as good as none.
+#[expect(clippy::option_option, reason = "to leave a field is not to empty it")]
+fn workflow(
+    field: &'static str,
+    text: Option<Option<String>>,
+) -> Result<Option<Option<String>>, Invalid> {
+    let clean = |text: String| {
+        let text = Text::new(text).as_str().trim().to_owned();
+        Some(text).filter(|text| !text.is_empty())
+    };
+    let text = text.map(|text| text.and_then(clean));
+    let is_long = |text: &String| text.chars().count() > MAX_WORKFLOW;
+    if text.as_ref().and_then(Option::as_ref).is_some_and(is_long) {
+        return Err(Invalid { field, reason: "must have at most 200 characters".into() });
+    }
+    Ok(text)
+}
+
 fn message_key(text: &str) -> Result<MessageKey, Invalid> {
     if let Some(id) = MessageId::parse(text) {
         return Ok(MessageKey::Id(id));
@@ -76,11 +162,16 @@ fn message_key(text: &str) -> Result<MessageKey, Invalid> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ports::MockMessageStore;
+    use crate::testing::{InMemoryStore, SteppingClock};
+
+    fn threads() -> Threads {
+        let clock = Arc::new(SteppingClock::default());
+        Threads::new(&Arc::new(InMemoryStore::default()), clock, Region::default())
+    }
 
     #[test]
     fn every_spelling_of_a_number_asks_for_the_same_conversation() {
-        let threads = Threads::new(Arc::new(MockMessageStore::new()), Region::default());
+        let threads = threads();
         let expected = threads.conversation_key("+18605550100");
         for text in ["(860) 555-0100", " 18605550100", "18605550100", " +18605550100"] {
             assert_eq!(threads.conversation_key(text), expected, "{text}");
@@ -89,7 +180,7 @@ mod tests {
 
     #[test]
     fn a_conversation_is_found_by_its_id() {
-        let threads = Threads::new(Arc::new(MockMessageStore::new()), Region::default());
+        let threads = threads();
         let id = "0195f2a0-7c1e-7000-8000-000000000001";
         let expected = ConversationKey::Id(ConversationId::parse(id).unwrap());
         assert_eq!(threads.conversation_key(id), expected);

@@ -12,7 +12,7 @@ mod send;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::conversation::ConversationId;
+use crate::conversation::{ConversationId, LookupAges};
 use crate::error::{Error, Invalid, Thing};
 use crate::idempotency::{IdempotencyClaim, IdempotencyKey};
 use crate::job::{Backoff, ClaimedJob, JobId};
@@ -20,8 +20,8 @@ use crate::message::{Message, MessageId};
 use crate::outbound::Outgoing;
 use crate::phone::Region;
 use crate::ports::{
-    Acceptance, Canceled, Chance, Clock, IdSource, JobQueue, MessageKey, MessagePage, MessageQuery,
-    NewOutbound, OutboundStore, Provider, Timer,
+    Acceptance, Canceled, Chance, Clock, IdSource, JobQueue, MessageKey, NewOutbound,
+    OutboundStore, Provider, Timer,
 };
 use crate::senders::Senders;
 
@@ -77,6 +77,8 @@ pub struct SendRules {
     pub lease: Duration,
     /// For so long an idempotency key is kept.
     pub keep_keys: Duration,
+    /// How long what a tenant lookup said is believed.
+    pub lookup_ages: LookupAges,
     /// The least time between two messages of one sender; `None`: as fast as it goes.
     pub pacing: Option<Duration>,
 }
@@ -167,14 +169,6 @@ impl Outbox {
         Ok(canceled)
     }
 
-    /// A page of all messages, the latest first.
-    ///
-    /// # Errors
-    /// [`Error::External`] where the store does not answer.
-    pub async fn list(&self, query: &MessageQuery) -> Result<MessagePage, Error> {
-        Ok(self.ports.store.list_messages(query).await?)
-    }
-
     /// What a provider's error code means, in plain words.
     #[must_use]
     pub fn explain(&self, code: &str) -> Option<&'static str> {
@@ -203,6 +197,8 @@ impl Outbox {
             conversation: ConversationId(ids.next()),
             send_job: JobId(ids.next()),
             lookup_job: JobId(ids.next()),
+            language_job: JobId(ids.next()),
+            lookup_ages: self.rules.lookup_ages,
             idempotency: IdempotencyClaim {
                 caller: caller.to_owned(),
                 key: key.map_or(IdempotencyKey::Guessed, IdempotencyKey::Given),

@@ -38,7 +38,7 @@ pub trait JobQueue: Send + Sync {
     /// Jobs by state, the latest changed first.
     async fn list_jobs(&self, query: &JobQuery) -> Result<Vec<JobView>, StoreError>;
 
-    /// Queues a parked job again, with no failures counted. A `send` MUST be refused unless
+    /// Queues a parked job again, with no failures counted, at the end of its lane. A `send` MUST be refused unless
     /// [`Outgoing::revive`](crate::outbound::Outgoing::revive) allows it, whose step is written too.
     async fn retry_job(&self, retry: &JobRetry) -> Result<JobRetried, StoreError>;
 

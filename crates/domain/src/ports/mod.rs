@@ -4,6 +4,7 @@
 //! To add a port: a trait here whose documentation makes promises ("MUST"), a fake in `testing`,
 //! and a named test in the contract suite for every promise.
 
+mod conversations;
 mod jobs;
 mod outbound;
 mod provider;
@@ -13,7 +14,7 @@ mod work;
 use async_trait::async_trait;
 use uuid::Uuid;
 
-use crate::conversation::{Conversation, ConversationId};
+use crate::conversation::{Conversation, ConversationId, FollowUps, LookupAges};
 use crate::delivery::{DeliveryState, StatusReport};
 use crate::error::BoxError;
 use crate::job::JobId;
@@ -25,6 +26,7 @@ use crate::message::{
 use crate::phone::Address;
 use crate::timestamp::Timestamp;
 
+pub use conversations::*;
 pub use jobs::*;
 pub use outbound::*;
 pub use provider::*;
@@ -95,6 +97,10 @@ pub struct NewInbound {
     pub conversation: ConversationId,
     /// The id that the tenant lookup gets if one is needed.
     pub lookup_job: JobId,
+    /// The id that the job gets which tells the tenant's profile of the language, if one is needed.
+    pub language_job: JobId,
+    /// How long what a lookup said is believed.
+    pub lookup_ages: LookupAges,
     /// The message.
     pub message: InboundMessage,
     /// What its text tells about its language.
@@ -106,6 +112,17 @@ pub struct NewInbound {
 }
 
 impl NewInbound {
+    /// What the jobs get that follow from it.
+    #[must_use]
+    pub fn follow_ups(&self) -> FollowUps {
+        FollowUps {
+            lookup_job: self.lookup_job,
+            language_job: self.language_job,
+            lookup_ages: self.lookup_ages,
+            at: self.received_at,
+        }
+    }
+
     /// The message as it is stored in that conversation.
     #[must_use]
     pub fn stored_in(&self, conversation: ConversationId) -> Message {

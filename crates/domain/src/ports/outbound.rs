@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 
 use super::{Cursor, MessageKey, NewStatusEvent, StoreError};
-use crate::conversation::{Conversation, ConversationId};
+use crate::conversation::{Conversation, ConversationId, FollowUps, LookupAges};
 use crate::delivery::{DeliveryState, DeliveryStatus};
 use crate::idempotency::IdempotencyClaim;
 use crate::job::{ClaimedJob, Job, JobId, Ticket};
@@ -104,6 +104,10 @@ pub struct NewOutbound {
     pub send_job: JobId,
     /// The id that the tenant lookup gets if one is needed.
     pub lookup_job: JobId,
+    /// The id that the job gets which tells the tenant's profile of the language, if one is needed.
+    pub language_job: JobId,
+    /// How long what a lookup said is believed.
+    pub lookup_ages: LookupAges,
     /// Who it is for.
     pub recipient: Recipient,
     /// What it says.
@@ -138,6 +142,17 @@ pub struct Recipient {
 }
 
 impl NewOutbound {
+    /// What the jobs get that follow from it.
+    #[must_use]
+    pub fn follow_ups(&self) -> FollowUps {
+        FollowUps {
+            lookup_job: self.lookup_job,
+            language_job: self.language_job,
+            lookup_ages: self.lookup_ages,
+            at: self.accepted_at,
+        }
+    }
+
     /// The conversation that the message goes to, as it is before the message; `known` is what the
     /// store has: the conversation with the given id, or else with the address.
     ///

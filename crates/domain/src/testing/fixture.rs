@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-use crate::conversation::ConversationId;
+use crate::conversation::{ConversationId, LookupAges};
 use crate::delivery::{DeliveryState, DeliveryStatus, StatusReport};
 use crate::idempotency::{IdempotencyClaim, IdempotencyKey};
 use crate::job::{ClaimedJob, Job, JobId};
@@ -55,11 +55,19 @@ pub fn inbound(number: u32, from: &str) -> NewInbound {
         id: MessageId(uuid(10_000_000 + number)),
         conversation: ConversationId(uuid(20_000_000 + number)),
         lookup_job: JobId(uuid(30_000_000 + number)),
+        language_job: JobId(uuid(90_000_000 + number)),
+        lookup_ages: lookup_ages(),
         detection: detection(Language::English, 900),
         source: Source::Webhook,
         received_at: at(number),
         message: message(sid(number), from, "Hello, my sink is leaking again"),
     }
+}
+
+/// A tenant is believed for 30 days, that there is none for one.
+#[must_use]
+pub fn lookup_ages() -> LookupAges {
+    LookupAges { tenant: Duration::from_hours(30 * 24), nobody: Duration::from_hours(24) }
 }
 
 /// A message as the gate gives it.
@@ -149,6 +157,8 @@ pub fn new_outbound(number: u32, to: &str) -> NewOutbound {
         conversation: ConversationId(uuid(20_000_000 + number)),
         send_job: JobId(uuid(60_000_000 + number)),
         lookup_job: JobId(uuid(30_000_000 + number)),
+        language_job: JobId(uuid(90_000_000 + number)),
+        lookup_ages: lookup_ages(),
         recipient: Recipient {
             address: Some((Address::read(&original, Region::default()), original)),
             conversation: None,
@@ -211,7 +221,7 @@ pub fn attempt_end(number: u32, job: &ClaimedJob, outcome: SendOutcome) -> Attem
 fn message_of(job: &ClaimedJob) -> MessageId {
     match job.job {
         Job::Send { message, .. } | Job::ResolveSend { message, .. } => message,
-        Job::TenantLookup { .. } => MessageId(uuid(0)),
+        Job::TenantLookup { .. } | Job::TellLanguage { .. } => MessageId(uuid(0)),
     }
 }
 

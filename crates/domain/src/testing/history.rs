@@ -91,8 +91,10 @@ fn numbered((number, step): (u32, Step)) -> Step {
     match step {
         Step::Inbound(new) => {
             let ids = inbound(number, "");
-            let (id, conversation, lookup_job) = (ids.id, ids.conversation, ids.lookup_job);
-            Step::Inbound(Box::new(NewInbound { id, conversation, lookup_job, ..*new }))
+            let (id, conversation) = (ids.id, ids.conversation);
+            let (lookup_job, language_job) = (ids.lookup_job, ids.language_job);
+            let ids = NewInbound { id, conversation, lookup_job, language_job, ..*new };
+            Step::Inbound(Box::new(ids))
         }
         Step::Status(event) => {
             let id = status(number, 0, "", None).id;

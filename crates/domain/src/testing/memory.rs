@@ -101,7 +101,7 @@ impl Tables {
             .conversation_of(&message.from.canonical())
             .unwrap_or_else(|| Conversation::opened_by(inbound));
         let after = before.with(inbound);
-        for job in after.follow_ups(inbound.lookup_job, inbound.received_at) {
+        for job in after.follow_ups(&inbound.follow_ups()) {
             self.enqueue(&job);
         }
         let stored = inbound.stored_in(before.id);
@@ -271,4 +271,5 @@ mod tests {
 
     crate::message_store_contract!(empty);
     crate::outbound_store_contract!(empty);
+    crate::conversation_store_contract!(empty);
 }

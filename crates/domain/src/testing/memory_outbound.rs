@@ -38,6 +38,10 @@ pub(super) struct KeyRow {
 }
 
 impl JobRow {
+    fn is_called(&self, unique_key: &str) -> bool {
+        self.record.unique_key == unique_key && !self.is(JobState::Done)
+    }
+
     pub(super) fn is(&self, state: JobState) -> bool {
         self.record.state == state.as_str()
     }
@@ -194,6 +198,11 @@ impl JobQueue for InMemoryStore {
 }
 
 impl Tables {
+    /// Whether a job with that key is not done yet.
+    pub(super) fn is_unfinished(&self, unique_key: &str) -> bool {
+        self.jobs.values().any(|row| row.is_called(unique_key))
+    }
+
     /// The message with its attempts.
     pub(super) fn outgoing(&self, message: &Message) -> Outgoing {
         Outgoing { message: message.clone(), attempts: self.attempts_of(message.id) }
@@ -257,7 +266,7 @@ impl Tables {
         };
         let message = new.stored_in(&before);
         let after = before.with_outbound(new, &message.from_number);
-        for job in after.follow_ups(new.lookup_job, new.accepted_at) {
+        for job in after.follow_ups(&new.follow_ups()) {
             self.enqueue(&job);
         }
         let job = self.enqueue_send(new, &after);
@@ -493,8 +502,10 @@ impl Tables {
             };
             self.write(step, None, retry.at);
         }
+        let place = self.jobs.values().map(|row| row.place).max().unwrap_or(0) + 1;
         if let Some(row) = self.jobs.get_mut(&retry.id) {
             row.become_state(JobState::Queued, retry.at);
+            row.place = place;
             (row.record.run_at, row.record.failures) = (retry.at, 0);
         }
         JobRetried::Queued

@@ -2,15 +2,19 @@
 //! contract suite that every store runs.
 
 mod contract;
+mod conversation_contract;
 mod fakes;
 pub mod fixture;
 pub mod history;
 mod inspect;
 mod memory;
+mod memory_conversations;
 mod memory_outbound;
 mod outbound_contract;
+pub mod sending_history;
 
 pub use contract::promises;
+pub use conversation_contract::conversation_promises;
 pub use fakes::{CountingIds, FakeGate, FixedChance, FixedDetector, NoTimer, SteppingClock};
 pub use inspect::{Everything, Inspect, JobRecord};
 pub use memory::InMemoryStore;

@@ -46,6 +46,7 @@ macro_rules! outbound_store_contract {
             a_job_that_goes_on_keeps_its_progress,
             a_parked_job_is_listed_and_retried,
             a_parked_send_is_retried_only_if_it_is_proven_unsent,
+            a_retried_send_goes_behind_those_of_its_lane,
             old_rows_are_swept,
         );
     };
@@ -854,6 +855,22 @@ pub mod outbound_promises {
         let retry = JobRetry { id: job.ticket.id, ..retry };
         assert_eq!(store.retry_job(&retry).await.unwrap(), JobRetried::MaybeSent);
         assert_eq!(outgoing(store, doubtful.id).await, before);
+    }
+
+    pub async fn a_retried_send_goes_behind_those_of_its_lane(store: &impl Inspect) {
+        let (first, job) = in_flight(store, 1, TENANT).await;
+        let mut last = attempt_end(1, &job, unsent());
+        last.if_unsent = AfterUnsent::GiveUp(EXPIRED);
+        store.record_attempt(&last).await.unwrap();
+        let (_, second) = in_flight(store, 2, TENANT).await;
+        let retry = JobRetry { id: job.ticket.id, at: at(3), expires_at: at(9000) };
+        assert_eq!(store.retry_job(&retry).await.unwrap(), JobRetried::Queued);
+        assert_eq!(claim_sends(store, at(5), 10).await, [], "one is on its way");
+        end(store, 2, &second, accepted(2)).await;
+        let claimed = claim_sends(store, at(5), 10).await;
+        assert_eq!(claimed.len(), 1);
+        let conversation = first.conversation;
+        assert_eq!(claimed[0].job, Job::Send { message: first.id, conversation });
     }
 
     pub async fn old_rows_are_swept(store: &impl Inspect) {

@@ -1,8 +1,16 @@
 //! The domain from outside, against data that nobody made by looking at it.
 
-#![expect(clippy::print_stdout, clippy::unwrap_used, reason = "a test that panics has failed")]
+#![expect(
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a test that panics has failed"
+)]
 
 mod contract_data;
+mod identify;
 mod outbound_properties;
+mod outbox;
 mod phone_cases;
 mod phone_properties;

@@ -1,0 +1,269 @@
+//! Use case: which tenant does a number belong to, and what language does that tenant write?
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::conversation::{Conversation, ConversationId};
+use crate::job::{Backoff, ClaimedJob, JobEnding, JobId};
+use crate::language::Language;
+use crate::phone::{Region, lookup_variants};
+use crate::ports::{
+    Chance, Clock, ConversationKey, ConversationStore, DirectoryError, IdSource, JobQueue,
+    LookupResult, MessageStore, Reconciliation, StoreError, TenantDirectory, TenantMatch,
+    TenantProfiles,
+};
+use crate::tenant::TenantId;
+use crate::text::Text;
+
+/// While the directory is away: minutes, then hours.
+const DIRECTORY_BACKOFF: Backoff =
+    Backoff { base: Duration::from_mins(1), cap: Duration::from_hours(2) };
+/// The most lookups that one reconciliation writes.
+const RECONCILED: u32 = 200;
+
+/// Links conversations to tenants.
+#[derive(Clone)]
+pub struct Identify {
+    ports: IdentifyPorts,
+    rules: LookupRules,
+}
+
+/// What [`Identify`] needs from outside.
+#[derive(Clone)]
+pub struct IdentifyPorts {
+    /// Where conversations are found.
+    pub messages: Arc<dyn MessageStore>,
+    /// Where what is known about them is kept.
+    pub conversations: Arc<dyn ConversationStore>,
+    /// Where the jobs are.
+    pub queue: Arc<dyn JobQueue>,
+    /// Who knows the tenants; `None`: lookups wait until it is configured.
+    pub directory: Option<Arc<dyn TenantDirectory>>,
+    /// Who keeps what is known of them; `None`: nobody is told.
+    pub profiles: Option<Arc<dyn TenantProfiles>>,
+    /// Tells the time.
+    pub clock: Arc<dyn Clock>,
+    /// Makes ids.
+    pub ids: Arc<dyn IdSource>,
+    /// Makes random numbers.
+    pub chance: Arc<dyn Chance>,
+}
+
+/// The settings of lookups.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LookupRules {
+    /// The country whose national form numbers without `+` are in.
+    pub region: Region,
+    /// For so long nobody is asked again about a number that nobody knew.
+    pub unknown_for: Duration,
+}
+
+/// What a lookup came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Identified {
+    /// A tenant was named.
+    Found,
+    /// Nobody knows the number.
+    Nobody,
+    /// Several tenants were named: none is set.
+    Ambiguous,
+    /// The directory did not answer: it is asked again later.
+    Later,
+    /// The conversation is not there any more.
+    Gone,
+}
+
+impl Identified {
+    /// The word for logs and metrics.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Found => "found",
+            Self::Nobody => "nobody",
+            Self::Ambiguous => "ambiguous",
+            Self::Later => "later",
+            Self::Gone => "gone",
+        }
+    }
+}
+
+/// What became of telling a tenant's profile.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Told {
+    /// It was told, or there is no such profile.
+    Done,
+    /// There was nothing to tell.
+    Nothing,
+    /// It did not answer: it is told later.
+    Later,
+}
+
+impl Identify {
+    /// On these ports.
+    #[must_use]
+    pub fn new(ports: IdentifyPorts, rules: LookupRules) -> Self {
+        Self { ports, rules }
+    }
+
+    /// Whether there is anybody to ask.
+    #[must_use]
+    pub fn has_directory(&self) -> bool {
+        self.ports.directory.is_some()
+    }
+
+    /// Runs a lookup, and ends its job.
+    ///
+    /// # Errors
+    /// [`StoreError`]: the job's lease runs out, and it comes back.
+    pub async fn look_up(
+        &self,
+        job: &ClaimedJob,
+        conversation: ConversationId,
+    ) -> Result<Identified, StoreError> {
+        let (identified, ending) = match self.find(conversation).await? {
+            Some(found) => self.ask(job, &found).await?,
+            None => (Identified::Gone, JobEnding::Done),
+        };
+        self.ports.queue.finish_job(job.ticket, &ending, self.ports.clock.now()).await?;
+        tracing::info!(
+            conversation_id = %conversation,
+            result = identified.as_str(),
+            "tenant looked up"
+        );
+        Ok(identified)
+    }
+
+    /// Tells a tenant's profile which language it is now, and the tenant's other conversations.
+    ///
+    /// # Errors
+    /// [`StoreError`]: the job's lease runs out, and it comes back.
+    pub async fn tell_language(
+        &self,
+        job: &ClaimedJob,
+        conversation: ConversationId,
+    ) -> Result<Told, StoreError> {
+        let now = self.ports.clock.now();
+        let carried = self.ports.conversations.carry_language(conversation, now).await?;
+        let (told, ending) = match carried {
+            Some(conversation) => self.tell(job, &conversation).await?,
+            None => (Told::Nothing, JobEnding::Done),
+        };
+        self.ports.queue.finish_job(job.ticket, &ending, self.ports.clock.now()).await?;
+        Ok(told)
+    }
+
+    /// Writes lookups for conversations that nobody knew long ago; gives how many.
+    ///
+    /// # Errors
+    /// [`StoreError`]: try again later.
+    pub async fn reconcile(&self) -> Result<u64, StoreError> {
+        let now = self.ports.clock.now();
+        let jobs = (0..RECONCILED).map(|_| JobId(self.ports.ids.next())).collect();
+        let looked_up_before = now.before(self.rules.unknown_for);
+        let due = Reconciliation { at: now, looked_up_before, jobs };
+        self.ports.conversations.reconcile_lookups(&due).await
+    }
+
+    async fn find(&self, id: ConversationId) -> Result<Option<Conversation>, StoreError> {
+        self.ports.messages.find_conversation(&ConversationKey::Id(id)).await
+    }
+
+    /// Asks for one spelling of the number after the other until a tenant is named.
+    async fn ask(
+        &self,
+        job: &ClaimedJob,
+        conversation: &Conversation,
+    ) -> Result<(Identified, JobEnding), StoreError> {
+        let Some(directory) = &self.ports.directory else {
+            return Ok((Identified::Later, self.again(job, "there is no directory", None)));
+        };
+        let mut named = TenantMatch::Nobody;
+        for spelling in lookup_variants(&conversation.phone_number_original, self.rules.region) {
+            match directory.look_up(&Text::new(spelling)).await {
+                Ok(TenantMatch::Nobody) => {}
+                Ok(answer) => {
+                    named = answer;
+                    break;
+                }
+                Err(error) => return Ok((Identified::Later, self.trouble(job, &error))),
+            }
+        }
+        let (identified, tenant) = match named {
+            TenantMatch::Tenant(tenant) => (Identified::Found, Some(tenant)),
+            TenantMatch::Nobody => (Identified::Nobody, None),
+            TenantMatch::Ambiguous => {
+                tracing::warn!(conversation_id = %conversation.id, "several tenants for one number");
+                (Identified::Ambiguous, None)
+            }
+        };
+        self.keep(conversation.id, tenant).await?;
+        Ok((identified, JobEnding::Done))
+    }
+
+    async fn keep(
+        &self,
+        conversation: ConversationId,
+        tenant: Option<TenantId>,
+    ) -> Result<(), StoreError> {
+        let at = self.ports.clock.now();
+        let language_job = JobId(self.ports.ids.next());
+        let found = LookupResult { conversation, tenant, at, language_job };
+        let kept = self.ports.conversations.record_lookup(&found).await?;
+        if let Some(kept) = kept
+            && kept.before.is_some()
+            && kept.before != kept.after
+        {
+            tracing::warn!(
+                conversation_id = %conversation,
+                previous_tenant_id = kept.before.as_ref().map(TenantId::as_str),
+                tenant_id = kept.after.as_ref().map(TenantId::as_str),
+                "the number belongs to another tenant now"
+            );
+        }
+        Ok(())
+    }
+
+    async fn tell(
+        &self,
+        job: &ClaimedJob,
+        conversation: &Conversation,
+    ) -> Result<(Told, JobEnding), StoreError> {
+        let language = conversation.language.language;
+        let (Some(tenant), Some(profiles)) = (&conversation.tenant_id, &self.ports.profiles) else {
+            return Ok((Told::Nothing, JobEnding::Done));
+        };
+        if language == Language::Unknown || conversation.told_language == Some(language) {
+            return Ok((Told::Nothing, JobEnding::Done));
+        }
+        match profiles.set_language(tenant, language).await {
+            Ok(answer) => {
+                tracing::info!(conversation_id = %conversation.id, ?answer, "language told");
+                self.ports.conversations.mark_language_told(conversation.id, language).await?;
+                Ok((Told::Done, JobEnding::Done))
+            }
+            Err(error) => Ok((Told::Later, self.trouble(job, &error))),
+        }
+    }
+
+    fn trouble(&self, job: &ClaimedJob, error: &DirectoryError) -> JobEnding {
+        let retry_after = match error {
+            DirectoryError::Unavailable { retry_after, source } => {
+                tracing::warn!(job = %job.ticket.id, error = %source, "no answer");
+                *retry_after
+            }
+            // An operator must act; until then it is asked again now and then.
+            DirectoryError::Rejected(source) => {
+                tracing::error!(job = %job.ticket.id, error = %source, "the question is refused");
+                None
+            }
+        };
+        self.again(job, &error.to_string(), retry_after)
+    }
+
+    fn again(&self, job: &ClaimedJob, error: &str, retry_after: Option<Duration>) -> JobEnding {
+        let failures = job.failures.saturating_add(1);
+        let wait = DIRECTORY_BACKOFF.wait(failures, self.ports.chance.next());
+        let wait = wait.max(retry_after.unwrap_or_default());
+        JobEnding::Retry { run_at: self.ports.clock.now().after(wait), error: error.to_owned() }
+    }
+}

@@ -1,0 +1,157 @@
+//! Conversations: found, annotated, and linked to tenants.
+
+use async_trait::async_trait;
+
+use super::{ConversationKey, StoreError};
+use crate::conversation::{Conversation, ConversationId};
+use crate::job::JobId;
+use crate::language::Language;
+use crate::tenant::TenantId;
+use crate::timestamp::Timestamp;
+
+/// What is known about conversations beside their messages.
+///
+/// One method is one transaction. Every implementation runs
+/// [`conversation_store_contract!`](crate::conversation_store_contract).
+#[cfg_attr(feature = "testing", mockall::automock)]
+#[async_trait]
+pub trait ConversationStore: Send + Sync {
+    /// A page of conversations, the one with the latest activity
+    /// ([`Conversation::last_activity_at`]) first, then by id downwards. Pages that follow each
+    /// other's [`ConversationPage::next`] MUST give each conversation that rests meanwhile exactly
+    /// once.
+    async fn list_conversations(
+        &self,
+        query: &ConversationQuery,
+    ) -> Result<ConversationPage, StoreError>;
+
+    /// Changes what the callers run in a conversation, as [`Conversation::annotated`] says.
+    async fn annotate_conversation(&self, change: &Annotation) -> Result<Annotated, StoreError>;
+
+    /// Keeps what a lookup said, as [`Conversation::looked_up`] says, under the conversation's
+    /// lock; `None` where there is no such conversation.
+    ///
+    /// Where the tenant is new to it, [`Conversation::beside`] MUST be applied with the other
+    /// conversation of that tenant that was active last, if there is one. The
+    /// [`Conversation::language_news`] that follow MUST be written.
+    async fn record_lookup(&self, found: &LookupResult) -> Result<Option<LookupKept>, StoreError>;
+
+    /// Writes a lookup for conversations without a tenant whose last lookup is older than
+    /// [`Reconciliation::looked_up_before`] (or which never had one and are as old), the longest
+    /// waiting first, as many as there are ids; where an unfinished one exists it is passed over.
+    /// Gives how many were written.
+    async fn reconcile_lookups(&self, due: &Reconciliation) -> Result<u64, StoreError>;
+
+    /// Carries the conversation's language to the others of its tenant, as
+    /// [`Conversation::beside`] says of each; gives the conversation itself as it is then, `None`
+    /// where there is none.
+    async fn carry_language(
+        &self,
+        conversation: ConversationId,
+        at: Timestamp,
+    ) -> Result<Option<Conversation>, StoreError>;
+
+    /// Remembers that the tenant's profile was told this language for the conversation.
+    async fn mark_language_told(
+        &self,
+        conversation: ConversationId,
+        language: Language,
+    ) -> Result<(), StoreError>;
+}
+
+/// Which conversations.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ConversationQuery {
+    /// Of this tenant.
+    pub tenant: Option<TenantId>,
+    /// With this kind of workflow.
+    pub workflow_type: Option<String>,
+    /// With this workflow.
+    pub workflow_id: Option<String>,
+    /// Whose preferred language is this.
+    pub language: Option<Language>,
+    /// Active at this time or later.
+    pub since: Option<Timestamp>,
+    /// Right behind this one.
+    pub behind: Option<ConversationCursor>,
+    /// How many at most.
+    pub limit: u32,
+}
+
+/// A place between two conversations of a list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ConversationCursor {
+    /// The last activity of the conversation before it.
+    pub last_activity_at: Timestamp,
+    /// That conversation.
+    pub id: ConversationId,
+}
+
+/// A page of conversations.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct ConversationPage {
+    /// The latest active first.
+    pub conversations: Vec<Conversation>,
+    /// Where the next page begins; `None` where this one is the last.
+    pub next: Option<ConversationCursor>,
+}
+
+/// A change of what the callers run in a conversation. An outer `None` leaves a field as it is, an
+/// inner one empties it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Annotation {
+    /// Which conversation.
+    pub key: ConversationKey,
+    /// The kind of workflow.
+    pub workflow_type: Option<Option<String>>,
+    /// The workflow.
+    pub workflow_id: Option<Option<String>>,
+    /// Only if [`Conversation::workflow_version`] is this.
+    pub if_version: Option<u32>,
+    /// Now.
+    pub at: Timestamp,
+}
+
+/// What became of a change.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Annotated {
+    /// The conversation as it is now.
+    Done(Box<Conversation>),
+    /// Somebody else changed it first; as it is now.
+    Outdated(Box<Conversation>),
+    /// There is no such conversation.
+    NotFound,
+}
+
+/// What a lookup said about a conversation's number.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LookupResult {
+    /// Whose number.
+    pub conversation: ConversationId,
+    /// The tenant; `None` where nobody, or several, were named.
+    pub tenant: Option<TenantId>,
+    /// When it was asked.
+    pub at: Timestamp,
+    /// The id that the job gets which tells the tenant's profile of the language.
+    pub language_job: JobId,
+}
+
+/// What a lookup changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LookupKept {
+    /// The tenant before.
+    pub before: Option<TenantId>,
+    /// The tenant now.
+    pub after: Option<TenantId>,
+}
+
+/// Lookups that are due again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reconciliation {
+    /// Now.
+    pub at: Timestamp,
+    /// Conversations whose last lookup is older than this.
+    pub looked_up_before: Timestamp,
+    /// The ids of the jobs: as many as may be written.
+    pub jobs: Vec<JobId>,
+}

@@ -1,0 +1,10 @@
+drop index sms_conversations_unknown;
+drop index sms_conversations_of_language;
+drop index sms_conversations_of_workflow_type;
+drop index sms_conversations_of_workflow;
+drop index sms_conversations_of_tenant;
+drop index sms_conversations_latest;
+alter table sms_conversations drop column last_activity_at;
+alter table sms_conversations drop column workflow_version;
+alter table sms_conversations drop column told_language;
+alter table sms_conversations drop column tenant_checked_at;
