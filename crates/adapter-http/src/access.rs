@@ -1,6 +1,7 @@
 //! Who may call the API (wire contracts, section 6: `API_KEYS`).
 
 use std::fmt;
+use std::net::IpAddr;
 
 use actix_web::HttpRequest;
 use actix_web::http::header;
@@ -12,28 +13,96 @@ use crate::ApiError;
 /// Who may call the API.
 #[derive(Debug, Clone)]
 pub enum Access {
-    /// Everybody who can reach it: on the developer's own machine, or by `API_AUTH=off`.
-    Open,
     /// Whoever holds a key with the scope that the endpoint needs.
     Keys(ApiKeys),
+    /// Everybody on this machine: a developer's, without keys.
+    Loopback,
+    /// Nobody: a developer's machine that others can reach, without keys.
+    Closed,
+    /// Everybody who can reach it: `API_AUTH=off`.
+    Open,
 }
 
+/// What a proxy or a tunnel adds to the requests that it forwards.
+const FORWARDING: [&str; 10] = [
+    "forwarded",
+    "via",
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-forwarded-proto",
+    "x-forwarded-server",
+    "x-real-ip",
+    "cf-connecting-ip",
+    "true-client-ip",
+    "fly-client-ip",
+];
+
 impl Access {
-    /// Lets a request through, or says why not.
+    /// Who makes the request.
     ///
     /// # Errors
-    /// [`ApiError::Unauthorized`] without a known key, [`ApiError::Forbidden`] beyond its scope.
-    pub fn check(&self, request: &HttpRequest, needed: Scope) -> Result<(), ApiError> {
-        let Self::Keys(keys) = self else {
-            return Ok(());
-        };
-        let given = bearer(request).ok_or(ApiError::Unauthorized)?;
-        let key = keys.find(given).ok_or(ApiError::Unauthorized)?;
-        if key.scopes.contains(&needed) {
-            tracing::debug!(api_key = key.name, "allowed");
-            return Ok(());
+    /// [`ApiError::Unauthorized`] without a known key, [`ApiError::Closed`] where none is known.
+    pub fn identify(&self, request: &HttpRequest) -> Result<Caller<'_>, ApiError> {
+        match self {
+            Self::Open => Ok(Caller(None)),
+            Self::Loopback if is_from_here(request) => Ok(Caller(None)),
+            Self::Loopback | Self::Closed => Err(ApiError::Closed),
+            Self::Keys(keys) => {
+                let given = bearer(request).ok_or(ApiError::Unauthorized)?;
+                keys.find(given).map(|key| Caller(Some(key))).ok_or(ApiError::Unauthorized)
+            }
         }
-        Err(ApiError::Forbidden(needed.as_str()))
+    }
+}
+
+/// Whether nobody has forwarded it. A page of another site that asks in the developer's browser is
+/// not from here either.
+fn is_from_here(request: &HttpRequest) -> bool {
+    let headers = request.headers();
+    let origin = headers.get(header::ORIGIN).map(|origin| origin.to_str().unwrap_or_default());
+    !FORWARDING.iter().any(|name| headers.contains_key(*name))
+        && origin.is_none_or(is_loopback_origin)
+}
+
+fn is_loopback_origin(origin: &str) -> bool {
+    let Some(rest) = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"))
+    else {
+        return false;
+    };
+    let host = match rest.rsplit_once(':') {
+        Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
+        _ => rest,
+    };
+    host == "localhost"
+        || host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
+
+/// Who was let through.
+#[derive(Clone, Copy)]
+pub struct Caller<'a>(Option<&'a Key>);
+
+impl<'a> Caller<'a> {
+    /// The name of the key; `anonymous` where none was needed.
+    #[must_use]
+    pub fn name(self) -> &'a str {
+        self.0.map_or("anonymous", |key| &key.name)
+    }
+
+    /// The name of the key, where one was needed.
+    pub(crate) fn key_name(self) -> Option<&'a str> {
+        self.0.map(|key| key.name.as_str())
+    }
+
+    /// Whether it may do that.
+    #[must_use]
+    pub fn may(self, scope: Scope) -> bool {
+        self.0.is_none_or(|key| key.scopes.contains(&scope))
+    }
+}
+
+impl fmt::Debug for Caller<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Caller").field(&self.name()).finish()
     }
 }
 
@@ -92,9 +161,39 @@ pub struct InvalidApiKeys {
     pub reason: &'static str,
 }
 
+/// A key that nobody has yet. Has no `Debug`: the key is shown once, to whoever made it.
+pub struct NewKey {
+    /// What the caller sends.
+    pub key: String,
+    /// Its entry in the setting.
+    pub entry: String,
+}
+
+impl NewKey {
+    /// Makes a key of that name and those scopes out of 256 random bits. The prefix lets scanners
+    /// of repositories and logs find keys that were left there.
+    ///
+    /// # Errors
+    /// What is wrong with the name or the scopes.
+    pub fn make(name: &str, scopes: &str, secret: [u8; 32]) -> Result<Self, &'static str> {
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+        if !(1..=64).contains(&name.len()) || !name.bytes().all(allowed) {
+            return Err("a name is 1 to 64 letters, digits, '.', '_' and '-'");
+        }
+        parse_scopes(scopes)?;
+        let key = format!("smsf_{}", hex(&secret));
+        let entry = format!("{name}:{scopes}:{}", hex(&Sha256::digest(key.as_bytes())));
+        Ok(Self { key, entry })
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"))
+}
+
 impl ApiKeys {
     /// Reads `name:scopes:sha256-hex` entries separated by commas; scopes are joined by `+`, `*`
-    /// is all of them.
+    /// is all of them. While a key is replaced, both stand there under one name.
     ///
     /// # Errors
     /// [`InvalidApiKeys`] for the first entry of another form.
@@ -139,12 +238,16 @@ fn parse_key(entry: &str) -> Result<Key, &'static str> {
         return Err("the name is empty");
     }
     let sha256 = parse_hash(hash).ok_or("the hash must be 64 hexadecimal digits")?;
+    let scopes = parse_scopes(scopes)?;
+    Ok(Key { name: name.to_owned(), scopes, sha256 })
+}
+
+fn parse_scopes(scopes: &str) -> Result<Vec<Scope>, &'static str> {
     let scopes = match scopes {
         "*" => Some(Scope::ALL.to_vec()),
         listed => listed.split('+').map(parse_scope).collect(),
     };
-    let scopes = scopes.ok_or("scopes are send, read, write, operate joined by +, or *")?;
-    Ok(Key { name: name.to_owned(), scopes, sha256 })
+    scopes.ok_or("scopes are send, read, write, operate joined by +, or *")
 }
 
 fn parse_scope(word: &str) -> Option<Scope> {
@@ -170,21 +273,38 @@ mod tests {
     /// `printf secret | sha256sum`
     const SECRET: &str = "2bb80d537b1da3e38bd30361aa855686bde0eacd7162fef6a25fe97bf527a25b";
 
-    fn check(scopes: &str, authorization: Option<&str>, needed: Scope) -> Result<(), String> {
+    fn request(headers: &[(&str, &str)]) -> HttpRequest {
+        let request = TestRequest::default();
+        headers
+            .iter()
+            .fold(request, |request, header| request.insert_header(*header))
+            .to_http_request()
+    }
+
+    fn check(scopes: &str, authorization: Option<&str>, needed: Scope) -> Result<bool, String> {
         let access = Access::Keys(ApiKeys::parse(&format!("dashboard:{scopes}:{SECRET}")).unwrap());
-        let mut request = TestRequest::default();
-        if let Some(value) = authorization {
-            request = request.insert_header((header::AUTHORIZATION, value));
-        }
-        access.check(&request.to_http_request(), needed).map_err(|error| error.code().to_owned())
+        let headers: Vec<_> =
+            authorization.map(|value| ("authorization", value)).into_iter().collect();
+        let identified = access.identify(&request(&headers)).map(|caller| caller.may(needed));
+        identified.map_err(|error| error.code().to_owned())
     }
 
     #[test]
     fn a_key_opens_what_its_scopes_say() {
-        assert_eq!(check("read+send", Some("Bearer secret"), Scope::Read), Ok(()));
-        assert_eq!(check("*", Some("bearer secret"), Scope::Operate), Ok(()));
-        let forbidden = Err("sms.forbidden".to_owned());
-        assert_eq!(check("send", Some("Bearer secret"), Scope::Read), forbidden);
+        assert_eq!(check("read+send", Some("Bearer secret"), Scope::Read), Ok(true));
+        assert_eq!(check("*", Some("bearer secret"), Scope::Operate), Ok(true));
+        assert_eq!(check("send", Some("Bearer secret"), Scope::Read), Ok(false));
+    }
+
+    #[test]
+    fn a_caller_has_the_name_and_the_scopes_of_its_key() {
+        let keys = ApiKeys::parse(&format!("dashboard:read:{SECRET}")).unwrap();
+        let with_key = request(&[("authorization", "Bearer secret")]);
+        let access = Access::Keys(keys);
+        let caller = access.identify(&with_key).unwrap();
+        assert_eq!((caller.name(), caller.may(Scope::Operate)), ("dashboard", false));
+        let anybody = Access::Open.identify(&with_key).unwrap();
+        assert_eq!((anybody.name(), anybody.may(Scope::Operate)), ("anonymous", true));
     }
 
     #[test]
@@ -192,6 +312,50 @@ mod tests {
         for authorization in [None, Some("Bearer wrong"), Some("Basic secret"), Some("secret")] {
             let answer = check("*", authorization, Scope::Read);
             assert_eq!(answer, Err("sms.unauthorized".to_owned()), "{authorization:?}");
+        }
+    }
+
+    #[test]
+    fn two_keys_of_one_name_both_open_while_one_replaces_the_other() {
+        let new = NewKey::make("dashboard", "read", [7; 32]).unwrap();
+        let keys = ApiKeys::parse(&format!("dashboard:read:{SECRET},{}", new.entry)).unwrap();
+        let access = Access::Keys(keys);
+        for key in ["secret", &new.key] {
+            let request = request(&[("authorization", &format!("Bearer {key}"))]);
+            assert_eq!(access.identify(&request).unwrap().name(), "dashboard");
+        }
+    }
+
+    #[test]
+    fn a_new_key_is_prefixed_and_its_entry_does_not_hold_it() {
+        let NewKey { key, entry } = NewKey::make("night-shift", "read+send", [0xab; 32]).unwrap();
+        assert_eq!(key, format!("smsf_{}", "ab".repeat(32)));
+        assert!(entry.starts_with("night-shift:read+send:") && !entry.contains(&key[5..]));
+        for (name, scopes) in [("", "read"), ("a:b", "read"), ("a,b", "*"), ("a", ""), ("a", "all")]
+        {
+            assert!(NewKey::make(name, scopes, [0; 32]).is_err(), "{name} {scopes}");
+        }
+    }
+
+    #[test]
+    fn without_keys_only_this_machine_is_let_in() {
+        for headers in [
+            vec![],
+            vec![("origin", "http://localhost:3000")],
+            vec![("origin", "http://[::1]")],
+            vec![("origin", "https://127.0.0.1:8443")],
+        ] {
+            assert!(Access::Loopback.identify(&request(&headers)).is_ok(), "{headers:?}");
+            assert!(Access::Closed.identify(&request(&headers)).is_err(), "{headers:?}");
+        }
+        let forwarded = FORWARDING.map(|name| (name, "203.0.113.7"));
+        let origins =
+            ["https://example.com", "null", "http://localhost.example.com", "http://::1x"];
+        for header in forwarded.into_iter().chain(origins.map(|origin| ("origin", origin))) {
+            let refused = Access::Loopback.identify(&request(&[header])).unwrap_err();
+            assert_eq!(refused.code(), "sms.unauthorized", "{header:?}");
+            assert!(refused.to_string().contains("API_KEYS"));
+            assert!(Access::Open.identify(&request(&[header])).is_ok());
         }
     }
 

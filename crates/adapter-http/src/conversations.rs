@@ -1,17 +1,42 @@
-//! `GET /conversations/{phone number or id}` (wire contracts, section 2).
+//! `GET /conversations`, `GET` and `PATCH /conversations/{number or id}` (wire contracts,
+//! section 2), `GET /conversations/{number or id}/messages`.
 
-use std::collections::HashMap;
-
+use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, web};
-use domain::error::Invalid;
-use domain::ports::{Order, Start, ThreadQuery};
+use domain::conversation::Conversation;
+use domain::error::{Error, Invalid, Thing};
+use domain::language::Language;
+use domain::message::Message;
+use domain::ports::{Annotated, ConversationQuery, Cursor, Order, Start, ThreadQuery};
+use domain::tenant::TenantId;
 
 use crate::access::Scope;
-use crate::views::{Asked, ConversationBody};
-use crate::{ApiError, Services, cursor};
+use crate::cursor::{self, Turn};
+use crate::fields::Fields;
+use crate::parameters::{MAX_OFFSET, Parameters};
+use crate::views::{
+    Asked, ConversationBody, ConversationsBody, MessageBody, ThreadBody, ThreadPageBody,
+};
+use crate::{ApiError, Services};
 
-const DEFAULT_LIMIT: u32 = 20;
-const MAX_LIMIT: u32 = 100;
+/// Every field of a change.
+pub(crate) const FIELDS: &[&str] = &["workflow_type", "workflow_id"];
+
+/// The longest name or id of a workflow, in characters.
+const MAX_WORKFLOW: usize = 200;
+
+/// Conversations, the latest active first.
+#[tracing::instrument(name = "http.conversations", skip_all)]
+pub(crate) async fn list(
+    services: web::Data<Services>,
+    request: HttpRequest,
+    parameters: web::Query<Parameters>,
+) -> Result<HttpResponse, ApiError> {
+    services.allow(&request, Scope::Read)?;
+    let query = list_asked_for(&parameters)?;
+    let page = services.threads.list(&query).await?;
+    Ok(HttpResponse::Ok().json(ConversationsBody::new(&page, query.limit)))
+}
 
 /// A conversation and a page of its messages, newest first unless asked otherwise.
 #[tracing::instrument(name = "http.conversation", skip_all)]
@@ -19,42 +44,174 @@ pub(crate) async fn read(
     services: web::Data<Services>,
     request: HttpRequest,
     key: web::Path<String>,
-    parameters: web::Query<HashMap<String, String>>,
+    parameters: web::Query<Parameters>,
 ) -> Result<HttpResponse, ApiError> {
-    services.access.check(&request, Scope::Read)?;
+    services.allow(&request, Scope::Read)?;
     let (query, asked) = page_asked_for(&parameters)?;
     let (conversation, thread) = services.threads.conversation(&key, &query).await?;
-    Ok(HttpResponse::Ok().json(ConversationBody::new(&conversation, &thread, &asked)))
+    let body = ThreadBody::new(&conversation, &thread, &asked);
+    Ok(HttpResponse::Ok().insert_header(etag(&conversation)).json(body))
+}
+
+/// Changes what the callers run in a conversation. With `If-Match`, only what the caller has seen.
+#[tracing::instrument(name = "http.annotate", skip_all)]
+pub(crate) async fn annotate(
+    services: web::Data<Services>,
+    request: HttpRequest,
+    key: web::Path<String>,
+    payload: web::Payload,
+) -> Result<HttpResponse, ApiError> {
+    services.allow(&request, Scope::Write)?;
+    let if_version = if_match(&request)?;
+    let mut fields = Fields::read(&request, payload, FIELDS).await?;
+    let workflow_type = fields.change("workflow_type")?;
+    let workflow_id = fields.change("workflow_id")?;
+    let threads = &services.threads;
+    match threads.annotate(&key, workflow_type, workflow_id, if_version).await? {
+        Annotated::Done(conversation) => Ok(HttpResponse::Ok()
+            .insert_header(etag(&conversation))
+            .json(ConversationBody::new(&conversation))),
+        Annotated::Outdated(_) => Err(ApiError::Outdated),
+        Annotated::NotFound => Err(Error::NotFound(Thing::Conversation).into()),
+    }
+}
+
+/// A page of a conversation's messages, from which one can turn both ways.
+#[tracing::instrument(name = "http.thread", skip_all)]
+pub(crate) async fn messages(
+    services: web::Data<Services>,
+    request: HttpRequest,
+    key: web::Path<String>,
+    parameters: web::Query<Parameters>,
+) -> Result<HttpResponse, ApiError> {
+    services.allow(&request, Scope::Read)?;
+    let (order, turn, limit) = (order(&parameters)?, parameters.turn()?, parameters.limit()?);
+    let backward = turn.is_some_and(|turn| turn.backward);
+    let start = turn.map_or(Start::Offset(0), |turn| Start::Behind(turn.at));
+    let query = ThreadQuery { order: if backward { reversed(order) } else { order }, start, limit };
+    let (conversation, mut thread) = services.threads.conversation(&key, &query).await?;
+    if backward {
+        thread.messages.reverse();
+    }
+    let ends = Ends::of(&thread.messages, turn, thread.next);
+    Ok(HttpResponse::Ok().json(ThreadPageBody {
+        conversation_id: conversation.id.to_string(),
+        messages: thread.messages.iter().map(MessageBody::new).collect(),
+        limit,
+        total: thread.total,
+        next_cursor: ends.next.as_ref().map(cursor::write),
+        previous_cursor: ends.previous.as_ref().map(cursor::write_backward),
+    }))
+}
+
+/// Where a page of a thread ends on either side.
+struct Ends {
+    next: Option<Cursor>,
+    previous: Option<Cursor>,
+}
+
+impl Ends {
+    /// `more` is where the store says that reading went on.
+    fn of(messages: &[Message], turn: Option<Turn>, more: Option<Cursor>) -> Self {
+        let place = |message: &Message| Cursor { created_at: message.created_at, id: message.id };
+        let (first, last) = (messages.first().map(place), messages.last().map(place));
+        // An empty page lies where it was asked for.
+        let asked = turn.map(|turn| turn.at);
+        let next = match turn {
+            // Whoever turned back came from there.
+            Some(Turn { backward: true, .. }) => last.or(asked),
+            _ => more,
+        };
+        Self { next, previous: first.or(asked) }
+    }
+}
+
+fn list_asked_for(parameters: &Parameters) -> Result<ConversationQuery, Invalid> {
+    let tenant = |text: &str| TenantId::parse(text).ok();
+    let workflow = |field| {
+        let short = |text: &str| (text.chars().count() <= MAX_WORKFLOW).then(|| text.to_owned());
+        parameters.read(field, short, "must have at most 200 characters")
+    };
+    Ok(ConversationQuery {
+        tenant: parameters.read(
+            "tenant_id",
+            tenant,
+            "must be 1 to 64 letters, digits, '-' or '_'",
+        )?,
+        workflow_type: workflow("workflow_type")?,
+        workflow_id: workflow("workflow_id")?,
+        language: parameters.read(
+            "language",
+            Language::from_word,
+            "must be en, es, pt or unknown",
+        )?,
+        since: parameters.time("since")?,
+        behind: parameters.activity_cursor()?,
+        limit: parameters.limit()?,
+    })
 }
 
 /// `page` and `offset` are for old clients; `cursor` wins over `offset`, which wins over `page`.
-fn page_asked_for(parameters: &HashMap<String, String>) -> Result<(ThreadQuery, Asked), Invalid> {
-    let given =
-        |name: &str| parameters.get(name).map(String::as_str).filter(|text| !text.is_empty());
-    let number = |field, from, to, reason: &'static str| match given(field).map(str::parse::<u32>) {
-        None => Ok(None),
-        Some(Ok(number)) if (from..=to).contains(&number) => Ok(Some(number)),
-        Some(_) => Err(Invalid { field, reason: reason.into() }),
+fn page_asked_for(parameters: &Parameters) -> Result<(ThreadQuery, Asked), Invalid> {
+    let limit = parameters.limit()?;
+    let reason = "must be a whole number from 1, with at most 10000 messages before the page: \
+                  further on, follow next_cursor";
+    let page = parameters.number("page", 1..=MAX_OFFSET + 1, reason)?.unwrap_or(1);
+    let before = (page - 1).saturating_mul(limit);
+    let (offset, behind) = (parameters.offset()?, parameters.cursor()?);
+    if offset.is_none() && behind.is_none() && before > MAX_OFFSET {
+        return Err(Invalid { field: "page", reason: reason.into() });
+    }
+    let offset = offset.unwrap_or(before.min(MAX_OFFSET));
+    let start = behind.map_or(Start::Offset(offset), Start::Behind);
+    let query = ThreadQuery { order: order(parameters)?, start, limit };
+    Ok((query, Asked { page, limit, offset }))
+}
+
+fn order(parameters: &Parameters) -> Result<Order, Invalid> {
+    let order = parameters.read("order", read_order, "must be asc or desc")?;
+    Ok(order.unwrap_or(Order::NewestFirst))
+}
+
+fn read_order(word: &str) -> Option<Order> {
+    match word {
+        "desc" => Some(Order::NewestFirst),
+        "asc" => Some(Order::OldestFirst),
+        _ => None,
+    }
+}
+
+fn reversed(order: Order) -> Order {
+    match order {
+        Order::NewestFirst => Order::OldestFirst,
+        Order::OldestFirst => Order::NewestFirst,
+    }
+}
+
+/// The version of what the callers run in it, as HTTP spells versions (RFC 9110, section 8.8.3).
+fn etag(conversation: &Conversation) -> (header::HeaderName, String) {
+    (header::ETAG, format!("\"{}\"", conversation.workflow_version))
+}
+
+/// Which version the caller has seen; `None` where it does not matter (RFC 9110, section 13.1.1).
+fn if_match(request: &HttpRequest) -> Result<Option<u32>, ApiError> {
+    let mut given = request.headers().get_all(header::IF_MATCH);
+    let Some(tag) = given.next() else {
+        return Ok(None);
     };
-    let limit = number("limit", 1, MAX_LIMIT, "must be a whole number from 1 to 100")?;
-    let page = number("page", 1, u32::MAX, "must be a whole number from 1")?;
-    let offset = number("offset", 0, u32::MAX, "must be a whole number from 0")?;
-    let order = match given("order") {
-        None | Some("desc") => Order::NewestFirst,
-        Some("asc") => Order::OldestFirst,
-        Some(_) => {
-            return Err(Invalid { field: "order", reason: "must be asc or desc".into() });
+    let wrong = || Invalid { field: "If-Match", reason: "must be one ETag, or *".into() };
+    let tag = tag.to_str().map_err(|_| wrong())?.trim();
+    if tag == "*" && given.next().is_none() {
+        return Ok(None);
+    }
+    let (weak, strong) = (tag.starts_with("W/"), tag.trim_start_matches("W/"));
+    let version = strong.strip_prefix('"').and_then(|tag| tag.strip_suffix('"'));
+    match version {
+        Some(version) if !version.contains('"') && given.next().is_none() => {
+            // A tag that we never gave fits nothing, and a weak one does not do here.
+            let version = version.parse().ok().filter(|_| !weak);
+            version.map(Some).ok_or(ApiError::Outdated)
         }
-    };
-    let limit = limit.unwrap_or(DEFAULT_LIMIT);
-    let page = page.unwrap_or(1);
-    let offset = offset.unwrap_or_else(|| (page - 1).saturating_mul(limit));
-    let start = match given("cursor") {
-        None => Start::Offset(offset),
-        Some(text) => Start::Behind(cursor::read(text).ok_or_else(|| Invalid {
-            field: "cursor",
-            reason: "must be the next_cursor of an earlier page".into(),
-        })?),
-    };
-    Ok((ThreadQuery { order, start, limit }, Asked { page, limit, offset }))
+        _ => Err(wrong().into()),
+    }
 }

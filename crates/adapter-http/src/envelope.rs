@@ -1,28 +1,38 @@
 //! What surrounds every request: its id, its span, one log line for a failure, and the one shape
-//! of errors.
+//! of errors, also of panics.
+
+use std::fmt;
+use std::panic::AssertUnwindSafe;
 
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::header::{self, HeaderName, HeaderValue};
+use actix_web::http::StatusCode;
+use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::middleware::Next;
-use actix_web::{Error, HttpResponse, web};
+use actix_web::{Error, HttpMessage, HttpRequest, HttpResponse, ResponseError, web};
 use domain::timestamp::Timestamp;
+use futures_util::FutureExt;
 use serde::Serialize;
 use serde_json::{Value, json};
 use tracing::Instrument;
+use utoipa::ToSchema;
 
-use crate::request_id::{self, RequestId};
+use crate::error::causes;
+use crate::openapi::words;
+use crate::request_id::RequestId;
 use crate::{ApiError, Services};
 
 /// The middleware: `App::wrap(middleware::from_fn(envelope))`.
 ///
 /// # Errors
-/// Those of an inner middleware; errors of handlers become answers here.
+/// Those of an inner middleware, and an answer for a handler that panicked; errors of handlers
+/// become answers here.
 pub async fn envelope(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let services = request.app_data::<web::Data<Services>>().cloned();
+    let now = || services.as_ref().map_or(Timestamp::EPOCH, |services| services.clock.now());
     let make = || services.as_ref().map_or_else(String::new, |s| s.ids.next().to_string());
     let id = RequestId::settle(&request, make);
     let span = tracing::info_span!(
@@ -31,26 +41,99 @@ pub async fn envelope(
         method = %request.method(),
         route = tracing::field::Empty,
         status = tracing::field::Empty,
+        api_key = tracing::field::Empty,
     );
+    request.extensions_mut().insert(RequestSpan(span.clone()));
+    let cors = services.as_ref().map(|services| services.cors.clone()).unwrap_or_default();
+    let origin = request.headers().get(header::ORIGIN).cloned();
     let answer = async {
+        if let Some(allowed) = cors.preflight(&request) {
+            return Ok(request.into_response(allowed));
+        }
         // Handlers and extractors give their errors as answers; nothing else is in between.
-        let mut answer = next.call(request).await?.map_into_boxed_body();
+        let handled = AssertUnwindSafe(async { next.call(request).await }).catch_unwind();
+        let Ok(handled) = handled.await else {
+            return Err(panicked(&id, now()));
+        };
+        let mut answer = handled?.map_into_boxed_body();
         if answer.response().error().is_some() {
-            let now = services.as_ref().map_or(Timestamp::EPOCH, |services| services.clock.now());
-            answer = enclose(answer, &id, now);
+            answer = enclose(answer, &id, now());
         }
         let current = tracing::Span::current();
         // The route's template: a path can hold a number.
         current.record("route", answer.request().match_pattern().unwrap_or_default());
         current.record("status", answer.status().as_u16());
         tracing::debug!("answered");
-        Ok::<_, Error>(answer)
+        Ok(answer)
     };
     let mut answer = answer.instrument(span).await?;
-    if let Ok(value) = HeaderValue::try_from(id.0) {
-        answer.headers_mut().insert(HeaderName::from_static(request_id::HEADER), value);
-    }
+    let headers = answer.headers_mut();
+    id.write_to(headers);
+    protect(headers);
+    cors.write_to(headers, origin.as_ref());
     Ok(answer)
+}
+
+/// The span of a whole request, for what is found out further in.
+#[derive(Clone)]
+pub(crate) struct RequestSpan(tracing::Span);
+
+impl RequestSpan {
+    /// Adds what was found out.
+    pub(crate) fn record(request: &HttpRequest, field: &str, value: &str) {
+        if let Some(Self(span)) = request.extensions().get() {
+            span.record(field, value);
+        }
+    }
+}
+
+/// What browsers and caches must not do with an answer, unless its handler knows better.
+const PROTECTION: [(HeaderName, &str); 4] = [
+    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (header::REFERRER_POLICY, "no-referrer"),
+    (header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
+    (header::CACHE_CONTROL, "no-store"),
+];
+
+fn protect(headers: &mut HeaderMap) {
+    for (name, value) in PROTECTION {
+        if !headers.contains_key(&name) {
+            headers.insert(name, HeaderValue::from_static(value));
+        }
+    }
+}
+
+/// The request went down with its handler, and an answer needs one: so this is an error to whatever
+/// is outside, which makes the answer of it.
+fn panicked(id: &RequestId, now: Timestamp) -> Error {
+    let status = StatusCode::INTERNAL_SERVER_ERROR;
+    tracing::Span::current().record("status", status.as_u16());
+    // What it panicked with is not repeated: it may be about a person.
+    tracing::error!("a handler panicked");
+    let error = ApiError::Internal("a handler panicked".into());
+    Panicked { id: id.clone(), envelope: Envelope::new(&error, id, now) }.into()
+}
+
+/// A handler panicked.
+#[derive(Debug)]
+struct Panicked {
+    id: RequestId,
+    envelope: Envelope,
+}
+
+impl fmt::Display for Panicked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.envelope.error.message)
+    }
+}
+
+impl ResponseError for Panicked {
+    fn error_response(&self) -> HttpResponse {
+        let mut answer = HttpResponse::InternalServerError().json(&self.envelope);
+        self.id.write_to(answer.headers_mut());
+        protect(answer.headers_mut());
+        answer
+    }
 }
 
 /// Puts an error into its envelope and writes its log line.
@@ -61,17 +144,24 @@ fn enclose(answer: ServiceResponse, id: &RequestId, now: Timestamp) -> ServiceRe
     log(error);
     let mut enclosed = HttpResponse::build(status).json(Envelope::new(error, id, now));
     if let Some((name, value)) = hint(error) {
-        enclosed.headers_mut().insert(name, HeaderValue::from_static(value));
+        enclosed.headers_mut().insert(name, value);
     }
     answer.into_response(enclosed)
 }
 
 /// The header with which HTTP wants an error to say what to do.
-fn hint(error: &ApiError) -> Option<(HeaderName, &'static str)> {
+fn hint(error: &ApiError) -> Option<(HeaderName, HeaderValue)> {
+    let fixed = HeaderValue::from_static;
     match error {
-        ApiError::Unauthorized => Some((header::WWW_AUTHENTICATE, "Bearer")),
-        ApiError::Unavailable(_) => Some((header::RETRY_AFTER, "1")),
-        ApiError::MethodNotAllowed { allowed } => Some((header::ALLOW, allowed)),
+        ApiError::Unauthorized | ApiError::Closed => {
+            Some((header::WWW_AUTHENTICATE, fixed("Bearer")))
+        }
+        ApiError::Unavailable(_) => Some((header::RETRY_AFTER, fixed("1"))),
+        ApiError::TooManyRequests { wait } => {
+            // Whole seconds, never too few.
+            Some((header::RETRY_AFTER, HeaderValue::from(wait.as_secs().saturating_add(1))))
+        }
+        ApiError::MethodNotAllowed { allowed } => Some((header::ALLOW, fixed(allowed))),
         _ => None,
     }
 }
@@ -81,52 +171,73 @@ fn log(error: &ApiError) {
     let (ApiError::Unavailable(source) | ApiError::Internal(source)) = error else {
         return;
     };
-    let mut chain = source.to_string();
-    let mut cause = source.source();
-    while let Some(inner) = cause {
-        chain.push_str(": ");
-        chain.push_str(&inner.to_string());
-        cause = inner.source();
-    }
-    tracing::error!(code = error.code(), error = chain, "request failed");
+    tracing::error!(code = error.code(), error = causes(&**source), "request failed");
 }
 
-/// `{"error": {"code", "message", "details"?, "timestamp", "requestId", "request_id"}}`
-#[derive(Serialize)]
-struct Envelope {
+/// What every error looks like.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Error)]
+pub(crate) struct Envelope {
+    /// What went wrong.
     error: Body,
 }
 
-#[derive(Serialize)]
-#[serde(rename_all = "snake_case")]
-struct Body {
+/// What went wrong.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ErrorBody)]
+pub(crate) struct Body {
+    /// For programs.
+    #[schema(schema_with = words::error_code)]
     code: &'static str,
+    /// For people. Never holds a number, a text or a cause inside the service.
     message: String,
+    /// What a program can make use of: `field` and `reason`, `existing_message_id`, or `category`,
+    /// `status_code`, `provider_code`, `correlation_id` and `message_id`.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(schema_with = words::object)]
     details: Option<Value>,
+    /// When.
+    #[schema(value_type = String, format = DateTime)]
     timestamp: Timestamp,
+    /// The id of the request: the caller's `X-Request-ID`, or ours.
     #[serde(rename = "requestId")]
     request_id_camel: String,
+    /// The same.
     request_id: String,
 }
 
 impl Envelope {
     fn new(error: &ApiError, id: &RequestId, now: Timestamp) -> Self {
-        let details = match error {
-            ApiError::Invalid(invalid) => {
-                Some(json!({ "field": invalid.field, "reason": invalid.reason }))
-            }
-            _ => None,
-        };
         Self {
             error: Body {
                 code: error.code(),
                 message: error.to_string(),
-                details,
+                details: details(error, id),
                 timestamp: now,
                 request_id_camel: id.0.clone(),
                 request_id: id.0.clone(),
             },
         }
     }
+}
+
+/// What a program can make use of, beside the words.
+fn details(error: &ApiError, id: &RequestId) -> Option<Value> {
+    Some(match error {
+        ApiError::Invalid(invalid) => json!({ "field": invalid.field, "reason": invalid.reason }),
+        ApiError::UnknownField { field, known } => {
+            json!({ "field": field, "reason": "is not known", "known_fields": known })
+        }
+        ApiError::Duplicate { existing } => {
+            json!({ "existing_message_id": existing.to_string() })
+        }
+        ApiError::SendFailed(failure) => json!({
+            "category": failure.category.as_str(),
+            "status_code": failure.status_code,
+            "provider_code": failure.provider_code,
+            "correlation_id": id.0,
+            "message_id": failure.message.to_string(),
+        }),
+        _ => return None,
+    })
 }

@@ -1,8 +1,11 @@
 //! Everything that an endpoint can answer instead of what was asked for.
 
+use std::time::Duration;
+
 use actix_web::ResponseError;
 use actix_web::http::StatusCode;
 use domain::error::{Error, Invalid};
+use domain::message::MessageId;
 use domain::ports::{Refusal, StoreError};
 
 /// A refused or failed request. `Display` is what the caller may read; the cause is reached
@@ -15,6 +18,19 @@ pub enum ApiError {
     /// No credentials, or unknown ones.
     #[error("send a valid API key: `Authorization: Bearer <key>`")]
     Unauthorized,
+    /// There are no keys, and the request is not from this machine.
+    #[error(
+        "without API_KEYS this service answers its own machine only, and only while PUBLIC_BASE_URL \
+         is a loopback address: make a key with `sms-foundation key new`, or set API_AUTH=off in a \
+         closed network"
+    )]
+    Closed,
+    /// More requests than the setting `RATE_LIMIT` allows.
+    #[error("too many requests: wait as long as Retry-After says")]
+    TooManyRequests {
+        /// How long until the next one.
+        wait: Duration,
+    },
     /// Good credentials that do not open this.
     #[error("this API key lacks the scope `{0}`")]
     Forbidden(&'static str),
@@ -24,9 +40,12 @@ pub enum ApiError {
     /// A webhook of Twilio's that cannot be used.
     #[error("{0}")]
     UnusableWebhook(Refusal),
-    /// The body is larger than any webhook.
-    #[error("the body is larger than {} bytes", crate::MAX_BODY_BYTES)]
-    TooLarge,
+    /// The body is larger than any that is read here.
+    #[error("the body is larger than {most} bytes")]
+    TooLarge {
+        /// The most that is read.
+        most: usize,
+    },
     /// The body did not arrive whole.
     #[error("the body did not arrive whole: send it again")]
     BrokenBody,
@@ -36,6 +55,25 @@ pub enum ApiError {
     /// The body is in a form that is not read here.
     #[error("{0}")]
     UnsupportedMediaType(&'static str),
+    /// The body is not JSON.
+    #[error("the body is not JSON: look at line {line}, column {column}")]
+    NotJson {
+        /// Where reading stopped, from 1.
+        line: usize,
+        /// Where in the line.
+        column: usize,
+    },
+    /// The body is JSON, but no object.
+    #[error("the body must be a JSON object")]
+    NotAnObject,
+    /// The body has a field that means nothing here.
+    #[error("`{field}` is no field of this request; its fields are: {}", known.join(", "))]
+    UnknownField {
+        /// Its name, clipped.
+        field: String,
+        /// The names that mean something.
+        known: &'static [&'static str],
+    },
     /// What was asked for is not there.
     #[error("there is no such {0}")]
     NotFound(domain::error::Thing),
@@ -48,9 +86,27 @@ pub enum ApiError {
         /// The method that it answers.
         allowed: &'static str,
     },
-    /// The request was taken in before.
-    #[error("this request was already taken in")]
-    Duplicate,
+    /// As things stand it cannot be done: why not.
+    #[error("{0}")]
+    Refused(&'static str),
+    /// Somebody else changed it since the caller read it.
+    #[error("it was changed meanwhile: read it again, and send its new ETag as If-Match")]
+    Outdated,
+    /// The idempotency key belongs to another request.
+    #[error("this Idempotency-Key belongs to another request")]
+    Duplicate {
+        /// What that one made.
+        existing: MessageId,
+    },
+    /// The text will not be sent.
+    #[error("{}", .0.explanation)]
+    SendFailed(Box<SendFailure>),
+    /// There is no account to send from.
+    #[error(
+        "sending is not configured: set TWILIO_ACCOUNT_SID, TWILIO_AUTH_TOKEN and \
+         TWILIO_PHONE_NUMBER"
+    )]
+    SendingNotConfigured,
     /// The same request may work later.
     #[error("the service cannot answer now: try again")]
     Unavailable(#[source] domain::error::BoxError),
@@ -62,6 +118,72 @@ pub enum ApiError {
     Other(StatusCode),
 }
 
+/// Why a text will not be sent.
+#[derive(Debug)]
+pub struct SendFailure {
+    /// Which.
+    pub message: MessageId,
+    /// In plain words.
+    pub explanation: String,
+    /// What the caller can do.
+    pub category: Category,
+    /// The HTTP status of Twilio's last answer.
+    pub status_code: Option<u16>,
+    /// Twilio's error code in it.
+    pub provider_code: Option<String>,
+}
+
+/// What can be done about a text that will not be sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Category {
+    /// Nothing: the same text will be refused again.
+    Permanent,
+    /// Ask again.
+    Transient,
+    /// Ask again, later: we have tried for as long as the settings allow.
+    Exhausted,
+    /// Ask again if a second text in rare cases does no harm: nobody knows why the first has left
+    /// no trace.
+    Unknown,
+}
+
+impl Category {
+    /// The word of the wire contracts, section 1.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Permanent => "permanent",
+            Self::Transient => "transient",
+            Self::Exhausted => "exhausted",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// An error with all its causes, for the log.
+pub(crate) fn causes(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut chain = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        chain.push_str(": ");
+        chain.push_str(&inner.to_string());
+        cause = inner.source();
+    }
+    chain
+}
+
+/// Every word of [`ApiError::code`].
+pub(crate) const CODES: [&str; 8] = [
+    "sms.validation_error",
+    "sms.idempotent_duplicate",
+    "sms.external_failed",
+    "sms.not_found",
+    "sms.unauthorized",
+    "sms.forbidden",
+    "sms.unavailable",
+    "sms.internal",
+];
+
 impl ApiError {
     /// The word of the wire contracts, section 1.
     #[must_use]
@@ -69,16 +191,24 @@ impl ApiError {
         match self {
             Self::Invalid(_)
             | Self::UnusableWebhook(_)
-            | Self::TooLarge
+            | Self::TooLarge { .. }
+            | Self::NotJson { .. }
+            | Self::NotAnObject
+            | Self::UnknownField { .. }
+            | Self::Refused(_)
+            | Self::Outdated
             | Self::BrokenBody
             | Self::SlowBody
             | Self::UnsupportedMediaType(_)
             | Self::MethodNotAllowed { .. } => "sms.validation_error",
-            Self::Unauthorized => "sms.unauthorized",
+            Self::Unauthorized | Self::Closed => "sms.unauthorized",
             Self::Forbidden(_) | Self::Unsigned => "sms.forbidden",
             Self::NotFound(_) | Self::NoSuchPath => "sms.not_found",
-            Self::Duplicate => "sms.idempotent_duplicate",
-            Self::Unavailable(_) => "sms.unavailable",
+            Self::Duplicate { .. } => "sms.idempotent_duplicate",
+            Self::SendFailed(_) => "sms.external_failed",
+            Self::SendingNotConfigured | Self::Unavailable(_) | Self::TooManyRequests { .. } => {
+                "sms.unavailable"
+            }
             Self::Other(status) if status.is_client_error() => "sms.validation_error",
             Self::Internal(_) | Self::Other(_) => "sms.internal",
         }
@@ -88,22 +218,33 @@ impl ApiError {
 impl ResponseError for ApiError {
     fn status_code(&self) -> StatusCode {
         match self {
-            Self::Invalid(_) | Self::BrokenBody | Self::UnusableWebhook(Refusal::NoMessageSid) => {
-                StatusCode::BAD_REQUEST
-            }
+            Self::Invalid(_)
+            | Self::BrokenBody
+            | Self::NotJson { .. }
+            | Self::NotAnObject
+            | Self::UnknownField { .. }
+            | Self::UnusableWebhook(Refusal::NoMessageSid) => StatusCode::BAD_REQUEST,
             Self::UnusableWebhook(Refusal::NotAForm) | Self::UnsupportedMediaType(_) => {
                 StatusCode::UNSUPPORTED_MEDIA_TYPE
             }
-            Self::Unauthorized => StatusCode::UNAUTHORIZED,
+            Self::Unauthorized | Self::Closed => StatusCode::UNAUTHORIZED,
+            Self::TooManyRequests { .. } => StatusCode::TOO_MANY_REQUESTS,
+            Self::Outdated => StatusCode::PRECONDITION_FAILED,
             Self::Forbidden(_) | Self::Unsigned | Self::UnusableWebhook(Refusal::Forged(_)) => {
                 StatusCode::FORBIDDEN
             }
-            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::SlowBody => StatusCode::REQUEST_TIMEOUT,
             Self::NotFound(_) | Self::NoSuchPath => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,
-            Self::Duplicate => StatusCode::CONFLICT,
-            Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Refused(_) | Self::Duplicate { .. } => StatusCode::CONFLICT,
+            Self::SendFailed(failure) => match failure.category {
+                Category::Permanent => StatusCode::UNPROCESSABLE_ENTITY,
+                Category::Transient | Category::Exhausted | Category::Unknown => {
+                    StatusCode::BAD_GATEWAY
+                }
+            },
+            Self::SendingNotConfigured | Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Other(status) => *status,
         }
@@ -123,10 +264,11 @@ impl From<Error> for ApiError {
     fn from(error: Error) -> Self {
         match error {
             Error::Validation(invalid) => Self::Invalid(invalid),
-            Error::IdempotentDuplicate { .. } => Self::Duplicate,
+            Error::IdempotentDuplicate { existing } => Self::Duplicate { existing },
             Error::External(failure) if failure.temporary => Self::Unavailable(failure.source),
             Error::External(failure) => Self::Internal(failure.source),
             Error::NotFound(thing) => Self::NotFound(thing),
+            Error::Refused(why) => Self::Refused(why),
         }
     }
 }

@@ -9,8 +9,11 @@ use domain::ports::{Clock, MessageStore};
 use domain::timestamp::Timestamp;
 use serde::Serialize;
 use tokio::sync::Mutex;
+use utoipa::ToSchema;
 
-use crate::Services;
+use crate::openapi::words;
+use crate::outside::{Outside, Probe};
+use crate::{Access, Services};
 
 /// For so long an answer of the store's is believed, so that health checks never load what they check.
 const BELIEVED: Duration = Duration::from_secs(1);
@@ -25,6 +28,8 @@ struct Inner {
     clock: Arc<dyn Clock>,
     ready: AtomicBool,
     last: Mutex<Option<(Timestamp, Check)>>,
+    twilio: Outside,
+    monitor: Outside,
 }
 
 /// How one thing is.
@@ -42,11 +47,30 @@ pub enum Check {
 }
 
 impl Health {
-    /// The health of a service that is not ready yet.
+    /// The health of a service that is not ready yet, and has nobody behind it but its store.
     #[must_use]
     pub fn new(version: String, store: Arc<dyn MessageStore>, clock: Arc<dyn Clock>) -> Self {
-        let (ready, last) = (AtomicBool::new(false), Mutex::new(None));
-        Self(Arc::new(Inner { version, store, clock, ready, last }))
+        Self::with_outside(version, store, clock, None, None)
+    }
+
+    /// The same of one that has; what is `None` is not configured.
+    #[must_use]
+    pub fn with_outside(
+        version: String,
+        store: Arc<dyn MessageStore>,
+        clock: Arc<dyn Clock>,
+        twilio: Option<Probe>,
+        monitor: Option<Probe>,
+    ) -> Self {
+        Self(Arc::new(Inner {
+            version,
+            store,
+            clock,
+            ready: AtomicBool::new(false),
+            last: Mutex::new(None),
+            twilio: Outside::new(twilio),
+            monitor: Outside::new(monitor),
+        }))
     }
 
     /// Says whether requests may come: after the migrations, and until shutdown begins.
@@ -75,6 +99,14 @@ impl Health {
         check
     }
 
+    async fn twilio(&self) -> Check {
+        self.0.twilio.check(self.0.clock.as_ref()).await
+    }
+
+    async fn monitor(&self) -> Check {
+        self.0.monitor.check(self.0.clock.as_ref()).await
+    }
+
     fn is_ready(&self) -> bool {
         self.0.ready.load(Ordering::Acquire)
     }
@@ -84,42 +116,68 @@ fn source_of(error: &dyn std::error::Error) -> String {
     error.source().map_or_else(|| error.to_string(), ToString::to_string)
 }
 
-#[derive(Serialize)]
-struct HealthBody<'a> {
+/// How the service is.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Health)]
+pub(crate) struct HealthBody {
+    /// Whether it works.
     ok: bool,
-    version: &'a str,
+    /// Its version.
+    version: String,
+    /// How what it needs is.
     checks: Checks,
 }
 
-#[derive(Serialize)]
-struct Checks {
+/// How what the service needs is.
+#[derive(Serialize, ToSchema)]
+#[schema(as = HealthChecks)]
+pub(crate) struct Checks {
+    /// The settings; `degraded` while everybody is let in (`API_AUTH=off`).
+    #[schema(schema_with = words::check)]
     config: Check,
+    /// Where texts are kept.
+    #[schema(schema_with = words::check)]
     db: Check,
+    /// Who carries them.
+    #[schema(schema_with = words::check)]
     twilio: Check,
+    /// Who knows the tenants.
+    #[schema(schema_with = words::check)]
     monitor: Check,
+}
+
+/// Whether the service lives, or is ready.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Alive)]
+pub(crate) struct AliveBody {
+    /// Whether it is.
+    ok: bool,
 }
 
 /// `GET /health`: 200 = healthy, anything else = down.
 pub(crate) async fn full(services: web::Data<Services>) -> HttpResponse {
-    let db = services.health.database().await;
+    let health = &services.health;
+    let (db, twilio, monitor) = tokio::join!(health.database(), health.twilio(), health.monitor());
     let ok = db == Check::Ok;
+    // Whoever reads health shall see that everybody is let in.
+    let config = if matches!(services.access, Access::Open) { Check::Degraded } else { Check::Ok };
     let body = HealthBody {
         ok,
-        version: &services.health.0.version,
-        checks: Checks { config: Check::Ok, db, twilio: Check::Disabled, monitor: Check::Disabled },
+        version: services.health.0.version.clone(),
+        checks: Checks { config, db, twilio, monitor },
     };
     answer(ok).json(body)
 }
 
 /// `GET /health/live`: the process answers; a restart would not help.
 pub(crate) async fn live() -> HttpResponse {
-    answer(true).json(serde_json::json!({ "ok": true }))
+    answer(true).json(AliveBody { ok: true })
 }
 
 /// `GET /health/ready`: migrated, and the store answers: requests may come.
 pub(crate) async fn ready(services: web::Data<Services>) -> HttpResponse {
     let ok = services.health.is_ready() && services.health.database().await == Check::Ok;
-    answer(ok).json(serde_json::json!({ "ok": ok }))
+    answer(ok).json(AliveBody { ok })
 }
 
 fn answer(ok: bool) -> actix_web::HttpResponseBuilder {

@@ -1,36 +1,57 @@
-//! The HTTP side: Twilio's webhooks, reading, health. Knows neither Twilio's signature nor any
+//! The HTTP side: Twilio's webhooks, sending, reading, health. Knows neither Twilio's signature nor any
 //! database: it is given a [`WebhookGate`] and use cases.
 //!
 //! To add an endpoint: a module with the handler and its bodies, a line in [`configure`], a
 //! snapshot of what it answers. A handler returns `Result<_, ApiError>`; the envelope around
 //! errors, the request id and the log line are made in [`envelope`](fn@envelope).
 //!
-//! Absent: sending, and the list of conversations (later issues).
+//! A JSON body is read with `fields::Fields`, which refuses unknown fields. What is mounted here is
+//! described in `openapi::operations`, and checked against it by `.ci/conformance/schemathesis`.
 
 mod access;
+mod body;
+mod codes;
+mod connection;
 mod conversations;
+mod cors;
 mod cursor;
+mod docs;
 mod envelope;
 mod error;
+mod fields;
 mod health;
+mod jobs;
+mod limits;
 mod messages;
 mod metrics;
+mod openapi;
+mod outside;
+mod parameters;
 mod request_id;
+mod sending;
 mod views;
+mod waiting;
 mod webhooks;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix_web::{Resource, Route, web};
+use domain::backlog::Backlog;
 use domain::inbox::Inbox;
-use domain::ports::{Clock, IdSource, WebhookGate};
+use domain::outbox::Outbox;
+use domain::ports::{Clock, Dispatcher, IdSource, WebhookGate};
 use domain::receipts::Receipts;
 use domain::threads::Threads;
 
-pub use access::{Access, ApiKeys, InvalidApiKeys, Scope};
+pub use access::{Access, ApiKeys, Caller, InvalidApiKeys, NewKey, Scope};
+pub use connection::on_connect;
+pub use cors::Cors;
 pub use envelope::envelope;
-pub use error::ApiError;
+pub use error::{ApiError, Category, SendFailure};
 pub use health::{Check, Health};
+pub use limits::{LimitSettings, Limits};
+pub use outside::Probe;
 pub use webhooks::MAX_BODY_BYTES;
 
 /// Everything that the endpoints need.
@@ -46,8 +67,20 @@ pub struct Services {
     pub receipts: Receipts,
     /// Reads what was said.
     pub threads: Threads,
-    /// Who may read.
+    /// Sends, where an account to send from is configured.
+    pub outbox: Option<Outbox>,
+    /// The jobs, for operators.
+    pub backlog: Backlog,
+    /// Runs what must be done at once, and is told of what can wait.
+    pub dispatcher: Arc<dyn Dispatcher>,
+    /// How long a caller waits for the first outcome of a text, at most.
+    pub send_wait: Duration,
+    /// Who may do what.
     pub access: Access,
+    /// How often.
+    pub limits: Limits,
+    /// Which sites' pages may call.
+    pub cors: Cors,
     /// How the service is.
     pub health: Health,
     /// Tells the time.
@@ -72,23 +105,40 @@ pub fn configure(config: &mut web::ServiceConfig, services: &Services) {
         }
     }
     config
-        .service(get("/conversations/{key}", web::get().to(conversations::read)))
+        .service(post("/sms/send", web::post().to(sending::send)))
+        .service(get("/conversations", web::get().to(conversations::list)))
+        .service(
+            only("GET, PATCH", "/conversations/{key}")
+                .route(web::get().to(conversations::read))
+                .route(web::patch().to(conversations::annotate)),
+        )
+        .service(get("/conversations/{key}/messages", web::get().to(conversations::messages)))
+        .service(get("/messages", web::get().to(messages::list)))
         .service(get("/messages/{key}", web::get().to(messages::read)))
+        .service(post("/messages/{key}/cancel", web::post().to(messages::cancel)))
+        .service(get("/jobs", web::get().to(jobs::list)))
+        .service(post("/jobs/{id}/retry", web::post().to(jobs::retry)))
+        .service(get("/openapi.json", web::get().to(openapi::read)))
+        .service(get("/docs", web::get().to(docs::page)))
+        .service(get("/docs/", web::get().to(docs::page)))
+        .service(get("/docs/{file}", web::get().to(docs::file)))
         .service(get("/health", web::get().to(health::full)))
         .service(get("/health/live", web::get().to(health::live)))
         .service(get("/health/ready", web::get().to(health::ready)));
 }
 
-fn get(path: &str, route: Route) -> Resource {
-    only("GET", path, route)
+/// A path that answers GET only.
+#[must_use]
+pub fn get(path: &str, route: Route) -> Resource {
+    only("GET", path).route(route)
 }
 
 fn post(path: &str, route: Route) -> Resource {
-    only("POST", path, route)
+    only("POST", path).route(route)
 }
 
-/// A path with one method; any other is answered 405.
-fn only(allowed: &'static str, path: &str, route: Route) -> Resource {
+/// A path with these methods; any other is answered 405.
+fn only(allowed: &'static str, path: &str) -> Resource {
     let refuse = move || async move { Err::<String, _>(ApiError::MethodNotAllowed { allowed }) };
-    web::resource(path).route(route).default_service(web::to(refuse))
+    web::resource(path).default_service(web::to(refuse))
 }

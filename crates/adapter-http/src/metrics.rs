@@ -8,6 +8,7 @@ use opentelemetry::metrics::Counter;
 pub(crate) struct Meters {
     webhooks: Counter<u64>,
     signature_failures: Counter<u64>,
+    verdicts_overturned: Counter<u64>,
 }
 
 impl Meters {
@@ -22,6 +23,10 @@ impl Meters {
                 .u64_counter("sms_signature_failures")
                 .with_description("Refused webhooks by the likely mistake")
                 .build(),
+            verdicts_overturned: meter
+                .u64_counter("sms_verdicts_overturned")
+                .with_description("Messages that we had given up and that were sent after all")
+                .build(),
         }
     }
 
@@ -34,5 +39,10 @@ impl Meters {
     /// A webhook was refused for its signature.
     pub(crate) fn signature_failure(&self, mistake: SignatureMistake) {
         self.signature_failures.add(1, &[KeyValue::new("cause", mistake.as_str())]);
+    }
+
+    /// Twilio reported on a message that we had given up.
+    pub(crate) fn verdict_overturned(&self) {
+        self.verdicts_overturned.add(1, &[]);
     }
 }

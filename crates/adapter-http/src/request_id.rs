@@ -2,9 +2,10 @@
 
 use actix_web::HttpMessage;
 use actix_web::dev::ServiceRequest;
+use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 
 /// The header that carries it in and out.
-pub(crate) const HEADER: &str = "x-request-id";
+const HEADER: &str = "x-request-id";
 
 /// The id of a request: the caller's, where it is fit for a log line, else ours.
 #[derive(Debug, Clone)]
@@ -17,6 +18,13 @@ impl RequestId {
         let id = Self(given.filter(|id| is_fit(id)).map_or_else(make, str::to_owned));
         request.extensions_mut().insert(id.clone());
         id
+    }
+
+    /// Gives it back to the caller.
+    pub(crate) fn write_to(&self, headers: &mut HeaderMap) {
+        if let Ok(value) = HeaderValue::try_from(&self.0) {
+            headers.insert(HeaderName::from_static(HEADER), value);
+        }
     }
 }
 

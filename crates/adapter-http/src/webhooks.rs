@@ -1,21 +1,15 @@
 //! Twilio's two webhooks. No handler reaches a use case but through the gate.
 
-use std::time::Duration;
-
-use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, web};
 use domain::ports::{RawWebhook, Recorded, Refusal, StatusDelivery, StatusRecorded};
 use tracing::Span;
 use tracing::field::{Empty, display};
 
 use crate::metrics::Meters;
-use crate::{ApiError, Services};
+use crate::{ApiError, Services, body};
 
 /// No webhook is larger: Twilio's own are a few kilobytes.
 pub const MAX_BODY_BYTES: usize = 256 * 1024;
-
-/// Twilio gives up on an answer after 15 seconds, so a body that takes longer than this is none of its.
-const BODY_DEADLINE: Duration = Duration::from_secs(10);
 
 /// `POST /webhook/twilio/sms`: somebody texted us. A repeat gets the same answer.
 #[tracing::instrument(name = "http.inbound", skip_all, fields(twilio_sid = Empty, outcome = Empty))]
@@ -26,14 +20,18 @@ pub(crate) async fn inbound(
     payload: web::Payload,
 ) -> Result<HttpResponse, ApiError> {
     let counted = Counted { meters: &meters, route: "sms" };
-    let body = counted.failure(read_body(&request, payload).await)?;
+    let body = counted.failure(body::read(&request, payload, MAX_BODY_BYTES).await)?;
     let message = opened(&request, &body, |raw| services.gate.open_inbound(raw));
     let message = counted.opened(message)?;
     Span::current().record("twilio_sid", display(&message.twilio_sid));
     let recorded =
         counted.failure(services.inbox.receive(message).await.map_err(ApiError::from))?;
     counted.outcome(match recorded {
-        Recorded::New { .. } => "recorded",
+        Recorded::New { .. } => {
+            // What follows from it is waiting in the queue.
+            services.dispatcher.wake();
+            "recorded"
+        }
         Recorded::Duplicate { .. } => "duplicate",
     });
     Ok(empty_twiml())
@@ -48,16 +46,23 @@ pub(crate) async fn status(
     payload: web::Payload,
 ) -> Result<HttpResponse, ApiError> {
     let counted = Counted { meters: &meters, route: "status" };
-    let body = counted.failure(read_body(&request, payload).await)?;
+    let body = counted.failure(body::read(&request, payload, MAX_BODY_BYTES).await)?;
     let delivery = opened(&request, &body, |raw| services.gate.open_status(raw));
     let StatusDelivery::Ours(report) = counted.opened(delivery)? else {
         counted.outcome("other_account");
         return Ok(HttpResponse::NoContent().finish());
     };
-    Span::current().record("twilio_sid", display(&report.twilio_sid));
+    let twilio_sid = report.twilio_sid.clone();
+    Span::current().record("twilio_sid", display(&twilio_sid));
     let recorded = services.receipts.receive(report).await.map_err(ApiError::from);
     counted.outcome(match counted.failure(recorded)? {
-        StatusRecorded::Applied { .. } => "applied",
+        StatusRecorded::Applied { message, overturned, .. } => {
+            if overturned {
+                meters.verdict_overturned();
+                tracing::warn!(message_id = %message, %twilio_sid, "given up, and sent after all");
+            }
+            "applied"
+        }
         StatusRecorded::Parked => "parked",
     });
     Ok(HttpResponse::NoContent().finish())
@@ -109,20 +114,6 @@ fn opened<T>(
         request.headers().iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
     let target = request.uri().path_and_query().map_or("/", |target| target.as_str());
     open(&RawWebhook { target, headers: &headers, body })
-}
-
-/// The whole body, within the limits of size and time.
-async fn read_body(request: &HttpRequest, payload: web::Payload) -> Result<web::Bytes, ApiError> {
-    let identity = |value: &header::HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"identity");
-    if !request.headers().get_all(header::CONTENT_ENCODING).all(identity) {
-        return Err(ApiError::UnsupportedMediaType("compressed bodies are not read here"));
-    }
-    match tokio::time::timeout(BODY_DEADLINE, payload.to_bytes_limited(MAX_BODY_BYTES)).await {
-        Err(_) => Err(ApiError::SlowBody),
-        Ok(Err(_)) => Err(ApiError::TooLarge),
-        Ok(Ok(Err(_))) => Err(ApiError::BrokenBody),
-        Ok(Ok(Ok(body))) => Ok(body),
-    }
 }
 
 /// Says nothing to the sender. Without a content type Twilio would log error 12300.

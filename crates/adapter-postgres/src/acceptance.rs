@@ -122,7 +122,7 @@ async fn enqueue(
     conversation: &Conversation,
     waits: bool,
 ) -> QueryResult<()> {
-    let mut queued = conversation.follow_ups(new.lookup_job, new.accepted_at);
+    let mut queued = conversation.follow_ups(&new.follow_ups());
     let send = NewJob { id: new.send_job, job: new.job(conversation.id), run_at: new.accepted_at };
     if waits {
         queued.push(send);

@@ -1,9 +1,9 @@
-//! The conversation that a message belongs to, as both directions write it.
+//! A conversation, as whatever happens in it writes it.
 
 use diesel::prelude::*;
-use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
 use domain::conversation::Conversation;
-use domain::ports::ConversationKey;
+use domain::ports::{Annotated, Annotation, ConversationKey};
 
 use crate::prepared::Prepared;
 use crate::rows::ConversationRow;
@@ -50,4 +50,25 @@ pub(crate) async fn update(
     let update = diesel::update(sms_conversations::table.find(conversation.id.0)).set(row);
     Prepared(update).execute(&mut conn).await?;
     Ok(())
+}
+
+/// Changes what the callers run in it.
+pub(crate) async fn annotate(
+    conn: &mut AsyncPgConnection,
+    change: &Annotation,
+) -> QueryResult<Annotated> {
+    conn.transaction(async |conn| {
+        let conn = &*conn;
+        let Some(known) = lock(conn, &change.key).await? else {
+            return Ok(Annotated::NotFound);
+        };
+        let Some(changed) = known.annotated(change) else {
+            return Ok(Annotated::Outdated(Box::new(known)));
+        };
+        if changed != known {
+            update(conn, &changed).await?;
+        }
+        Ok(Annotated::Done(Box::new(changed)))
+    })
+    .await
 }

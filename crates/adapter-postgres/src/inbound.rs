@@ -43,7 +43,7 @@ async fn write(conn: &mut AsyncPgConnection, inbound: &NewInbound) -> QueryResul
         )?;
         let before = before.ok_or(diesel::result::Error::NotFound)?;
         let after = before.with(inbound);
-        let follow_ups = after.follow_ups(inbound.lookup_job, inbound.received_at);
+        let follow_ups = after.follow_ups(&inbound.follow_ups());
         let (is_new, (), (), ()) = try_join!(
             insert_message(conn, &before, inbound),
             attach_parked_events(conn, inbound),

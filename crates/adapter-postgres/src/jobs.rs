@@ -10,6 +10,7 @@ use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
 use domain::job::{ClaimedJob, Job, JobEnding, JobState, NewJob, Ticket};
 use domain::ports::{ConversationKey, JobClaim, JobQuery, JobView};
 use domain::timestamp::Timestamp;
+use futures_util::future::try_join_all;
 use futures_util::try_join;
 use serde_json::Value;
 use time::OffsetDateTime;
@@ -166,16 +167,27 @@ impl<'a> Change<'a> {
     }
 }
 
-/// Writes the jobs of which no unfinished one has the key.
-pub(crate) async fn enqueue(mut conn: &AsyncPgConnection, new: &[NewJob]) -> QueryResult<()> {
-    for job in new {
-        diesel::insert_into(jobs::table)
-            .values(JobRow::from(job))
-            .on_conflict_do_nothing()
-            .execute(&mut conn)
-            .await?;
-    }
+/// Writes the jobs of which no unfinished one has the key, sent together.
+pub(crate) async fn enqueue(conn: &AsyncPgConnection, new: &[NewJob]) -> QueryResult<()> {
+    try_join_all(new.iter().map(|job| enqueue_one(conn, job))).await?;
     Ok(())
+}
+
+async fn enqueue_one(mut conn: &AsyncPgConnection, new: &NewJob) -> QueryResult<usize> {
+    diesel::insert_into(jobs::table)
+        .values(JobRow::from(new))
+        .on_conflict_do_nothing()
+        .execute(&mut conn)
+        .await
+}
+
+/// The same for many at once; gives how many were written.
+pub(crate) async fn enqueue_many(
+    mut conn: &AsyncPgConnection,
+    new: &[NewJob],
+) -> QueryResult<usize> {
+    let rows: Vec<JobRow> = new.iter().map(JobRow::from).collect();
+    diesel::insert_into(jobs::table).values(rows).on_conflict_do_nothing().execute(&mut conn).await
 }
 
 /// Writes a job that this process has claimed already.

@@ -5,6 +5,8 @@ mod attempts;
 mod checks;
 mod conversations;
 mod events;
+#[cfg(feature = "testing")]
+mod explain;
 mod failure;
 mod housekeeping;
 mod idempotency;
@@ -19,12 +21,14 @@ mod outgoing;
 mod pool;
 mod prepared;
 mod reading;
+mod reconciliation;
 mod retry;
 mod rows;
 mod schema;
 mod settings;
 mod status;
 mod store;
+mod tenants;
 mod verdicts;
 
 #[cfg(feature = "testing")]

@@ -1,25 +1,34 @@
-//! Looking through all messages.
+//! Looking through all messages and all conversations.
+//!
+//! Every page is read from an index that has its order, from the cursor on: a page far down costs
+//! what the first costs.
 
 use diesel::dsl::sql;
 use diesel::prelude::*;
-use diesel::sql_types::Bool;
+use diesel::sql_types::{Bool, Timestamptz, Uuid as SqlUuid};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use domain::delivery::DeliveryStatus;
 use domain::message::Message;
-use domain::ports::{Cursor, MessagePage, MessageQuery, Order};
+use domain::ports::{
+    ConversationCursor, ConversationPage, ConversationQuery, Cursor, MessagePage, MessageQuery,
+    Order,
+};
 use time::OffsetDateTime;
 
-use crate::prepared::Prepared;
+use crate::prepared::{Prepared, Rows};
 use crate::reading::beyond;
-use crate::rows::{MessageRow, UnreadableRow};
-use crate::schema::sms_messages;
+use crate::rows::{
+    ConversationColumns, ConversationRow, MessageColumns, MessageRow, UnreadableRow,
+    read_conversations,
+};
+use crate::schema::{sms_conversations, sms_messages};
 
 /// A page of all messages, the latest first.
 pub(crate) async fn messages(
-    conn: &AsyncPgConnection,
+    mut conn: &AsyncPgConnection,
     query: &MessageQuery,
 ) -> QueryResult<MessagePage> {
-    let rows = rows(conn, query).await?;
+    let rows: Vec<MessageRow> = message_rows(query).load(&mut conn).await?;
     let messages = rows.into_iter().map(Message::try_from);
     let mut messages: Vec<Message> = messages.collect::<Result<_, UnreadableRow>>()?;
     let limit = usize::try_from(query.limit).unwrap_or(usize::MAX);
@@ -33,7 +42,7 @@ pub(crate) async fn messages(
 }
 
 /// The rows of the page and one more, if there is one: it tells that another page follows.
-async fn rows(mut conn: &AsyncPgConnection, query: &MessageQuery) -> QueryResult<Vec<MessageRow>> {
+pub(crate) fn message_rows(query: &MessageQuery) -> Prepared<impl Rows<MessageColumns>> {
     let mut rows = sms_messages::table
         .order((sms_messages::created_at.desc(), sms_messages::id.desc()))
         .select(MessageRow::as_select())
@@ -55,5 +64,59 @@ async fn rows(mut conn: &AsyncPgConnection, query: &MessageQuery) -> QueryResult
     if let Some(cursor) = query.behind {
         rows = rows.filter(beyond(cursor, Order::NewestFirst));
     }
-    Prepared(rows).load(&mut conn).await
+    Prepared(rows)
+}
+
+/// A page of conversations, the latest active first.
+pub(crate) async fn conversations(
+    mut conn: &AsyncPgConnection,
+    query: &ConversationQuery,
+) -> QueryResult<ConversationPage> {
+    let rows: Vec<ConversationRow> = conversation_rows(query).load(&mut conn).await?;
+    let mut conversations = read_conversations(rows)?;
+    let limit = usize::try_from(query.limit).unwrap_or(usize::MAX);
+    let more = conversations.len() > limit;
+    conversations.truncate(limit);
+    let last = conversations
+        .last()
+        .filter(|_| more)
+        .map(|last| ConversationCursor { last_activity_at: last.last_activity_at(), id: last.id });
+    Ok(ConversationPage { conversations, next: last })
+}
+
+/// The rows of the page and one more, as above.
+pub(crate) fn conversation_rows(
+    query: &ConversationQuery,
+) -> Prepared<impl Rows<ConversationColumns>> {
+    use sms_conversations::dsl;
+    let mut rows = dsl::sms_conversations
+        .order((dsl::last_activity_at.desc(), dsl::id.desc()))
+        .select(ConversationRow::as_select())
+        .limit(i64::from(query.limit) + 1)
+        .into_boxed();
+    if let Some(tenant) = &query.tenant {
+        rows = rows.filter(dsl::tenant_id.eq(tenant.to_string()));
+    }
+    if let Some(workflow_type) = &query.workflow_type {
+        rows = rows.filter(dsl::workflow_type.eq(workflow_type.clone()));
+    }
+    if let Some(workflow_id) = &query.workflow_id {
+        rows = rows.filter(dsl::workflow_id.eq(workflow_id.clone()));
+    }
+    if let Some(language) = query.language {
+        rows = rows.filter(dsl::language_detected.eq(language.as_str()));
+    }
+    if let Some(since) = query.since {
+        rows = rows.filter(dsl::last_activity_at.ge(OffsetDateTime::from(since)));
+    }
+    if let Some(cursor) = query.behind {
+        // Compared as a row, so that the index is entered at the cursor.
+        let beyond = sql::<Bool>("(last_activity_at, id) < (")
+            .bind::<Timestamptz, _>(OffsetDateTime::from(cursor.last_activity_at))
+            .sql(", ")
+            .bind::<SqlUuid, _>(cursor.id.0)
+            .sql(")");
+        rows = rows.filter(beyond);
+    }
+    Prepared(rows)
 }

@@ -1,14 +1,18 @@
 //! What calls wait for, and in which order, so that no two ever wait for each other:
-//! a SID or an idempotency key, then a message, then its conversation, then jobs, then rows of
-//! keys. What a call does not need it leaves out; it never goes back.
+//! a SID, an idempotency key, a tenant or the reconciliation, then a message, then its conversation
+//! (several in the order of their ids), then jobs, then rows of keys. What a call does not need it
+//! leaves out; it never goes back.
 
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Text};
+use diesel::sql_types::{BigInt, Nullable, Text, Uuid as SqlUuid};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use domain::conversation::ConversationId;
 use domain::idempotency::IdempotencyClaim;
 use domain::message::{Message, MessageId, TwilioSid};
 use domain::ports::MessageKey;
+use domain::tenant::TenantId;
 
+use crate::prepared::Prepared;
 use crate::rows::MessageRow;
 use crate::schema::sms_messages;
 
@@ -22,6 +26,8 @@ diesel::define_sql_function! {
 /// Tell apart what is held: the same text means different things.
 const OF_SIDS: i64 = 0;
 const OF_KEYS: i64 = 1;
+const OF_TENANTS: i64 = 2;
+const OF_THE_QUEUE: i64 = 3;
 
 /// Waits until no other transaction works on what Twilio calls by that SID, then lets none until
 /// this one ends.
@@ -41,6 +47,40 @@ pub(crate) async fn hold_key(
     // Where two keys sound alike, one waits for the other for nothing, and that is all.
     let key = format!("{} {}", claim.caller, claim.stored_key());
     hold(conn, &key, OF_KEYS).await
+}
+
+/// The same for what conversations of that tenant take from each other: while one joins, nothing
+/// is carried past it.
+pub(crate) async fn hold_tenant(conn: &AsyncPgConnection, tenant: &TenantId) -> QueryResult<()> {
+    hold(conn, tenant.as_str(), OF_TENANTS).await
+}
+
+/// The same for the tenant that a conversation has, which is given; it may have another one when
+/// it is locked.
+pub(crate) async fn hold_tenant_of(
+    mut conn: &AsyncPgConnection,
+    conversation: ConversationId,
+) -> QueryResult<Option<String>> {
+    let select = diesel::sql_query(
+        "select tenant_id, pg_advisory_xact_lock(hashtextextended(tenant_id, $2)) \
+         from sms_conversations where id = $1",
+    )
+    .bind::<SqlUuid, _>(conversation.0)
+    .bind::<BigInt, _>(OF_TENANTS);
+    let held: Option<HeldRow> = Prepared(select).get_result(&mut conn).await.optional()?;
+    Ok(held.and_then(|row| row.tenant_id))
+}
+
+#[derive(QueryableByName)]
+struct HeldRow {
+    #[diesel(sql_type = Nullable<Text>)]
+    tenant_id: Option<String>,
+}
+
+/// The same for whoever writes many lookups in one transaction: two would wait for each other where
+/// their conversations come in another order.
+pub(crate) async fn hold_reconciliation(conn: &AsyncPgConnection) -> QueryResult<()> {
+    hold(conn, "tenant_lookup", OF_THE_QUEUE).await
 }
 
 async fn hold(mut conn: &AsyncPgConnection, text: &str, seed: i64) -> QueryResult<()> {

@@ -30,3 +30,11 @@ impl<Statement> QueryId for Prepared<Statement> {
 impl<Statement: Query> Query for Prepared<Statement> {
     type SqlType = Statement::SqlType;
 }
+
+/// A statement that gives rows of that type.
+pub(crate) trait Rows<SqlType>: Query<SqlType = SqlType> + QueryFragment<Pg> + Send {}
+
+impl<SqlType, Statement> Rows<SqlType> for Statement where
+    Statement: Query<SqlType = SqlType> + QueryFragment<Pg> + Send
+{
+}

@@ -12,8 +12,8 @@ use futures_util::try_join;
 use serde_json::Value;
 use time::OffsetDateTime;
 
-use crate::prepared::Prepared;
-use crate::rows::{ConversationRow, MessageRow, UnreadableRow, received};
+use crate::prepared::{Prepared, Rows};
+use crate::rows::{ConversationRow, MessageColumns, MessageRow, UnreadableRow, received};
 use crate::schema::{sms_conversations, sms_messages};
 use crate::{events, outgoing};
 
@@ -68,12 +68,19 @@ async fn thread_length(
         .await
 }
 
-/// The rows of the page and one more, if there is one: it tells that another page follows.
 async fn page(
     mut conn: &AsyncPgConnection,
     conversation: ConversationId,
     query: &ThreadQuery,
 ) -> QueryResult<Vec<MessageRow>> {
+    thread_rows(conversation, query).load(&mut conn).await
+}
+
+/// The rows of the page and one more, if there is one: it tells that another page follows.
+pub(crate) fn thread_rows(
+    conversation: ConversationId,
+    query: &ThreadQuery,
+) -> Prepared<impl Rows<MessageColumns>> {
     let mut rows = sms_messages::table
         .filter(sms_messages::conversation_id.eq(conversation.0))
         .select(MessageRow::as_select())
@@ -89,7 +96,7 @@ async fn page(
         Start::Offset(offset) => rows.offset(i64::from(offset)),
         Start::Behind(cursor) => rows.filter(beyond(cursor, query.order)),
     };
-    Prepared(rows).load(&mut conn).await
+    Prepared(rows)
 }
 
 /// Behind the cursor, in that order. Compared as a row, so that the index is entered at the cursor;

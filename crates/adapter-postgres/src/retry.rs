@@ -1,17 +1,21 @@
 //! A job that was given up is tried again.
 
+use diesel::dsl::sql;
 use diesel::prelude::*;
+use diesel::sql_types::BigInt;
 use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
+use domain::conversation::ConversationId;
 use domain::job::{Job, JobState};
 use domain::message::MessageId;
-use domain::ports::{JobRetried, JobRetry, MessageKey};
+use domain::ports::{ConversationKey, JobRetried, JobRetry, MessageKey};
+use futures_util::try_join;
 use serde_json::Value;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use crate::outgoing;
 use crate::prepared::Prepared;
 use crate::schema::jobs;
+use crate::{conversations, outgoing};
 
 /// Queues a parked job again. The message that it sends is revived first, if it may be.
 pub(crate) async fn retry(
@@ -24,20 +28,28 @@ pub(crate) async fn retry(
             return Ok(JobRetried::NotFound);
         };
         match Job::from_stored(&kind, &payload) {
-            Some(Job::Send { message, .. }) => revive(conn, message, retry).await,
+            Some(Job::Send { message, conversation }) => {
+                revive(conn, message, conversation, retry).await
+            }
+            Some(Job::TellLanguage { conversation, .. }) => {
+                hold_lane(conn, conversation).await?;
+                queue(conn, retry).await
+            }
             _ => queue(conn, retry).await,
         }
     })
     .await
 }
 
-/// The message is locked before its job, as everywhere.
+/// The message is locked before its conversation and its job, as everywhere.
 async fn revive(
     conn: &AsyncPgConnection,
     message: MessageId,
+    conversation: ConversationId,
     retry: &JobRetry,
 ) -> QueryResult<JobRetried> {
-    let known = outgoing::lock(conn, &MessageKey::Id(message)).await?;
+    let key = MessageKey::Id(message);
+    let (known, ()) = try_join!(outgoing::lock(conn, &key), hold_lane(conn, conversation))?;
     if !lock_parked(conn, retry).await? {
         return Ok(JobRetried::NotParked);
     }
@@ -47,6 +59,13 @@ async fn revive(
     };
     outgoing::write(conn, &known, &step, None, retry.at).await?;
     queue(conn, retry).await
+}
+
+/// Whoever writes a job to a lane of the conversation has it locked, so that a place that is given
+/// later is seen later too: no job runs beside one that comes before it.
+async fn hold_lane(conn: &AsyncPgConnection, conversation: ConversationId) -> QueryResult<()> {
+    conversations::lock(conn, &ConversationKey::Id(conversation)).await?;
+    Ok(())
 }
 
 async fn read(
@@ -81,6 +100,8 @@ async fn queue(mut conn: &AsyncPgConnection, retry: &JobRetry) -> QueryResult<Jo
         jobs::run_at.eq(at),
         jobs::updated_at.eq(at),
         jobs::finished_at.eq(None::<OffsetDateTime>),
+        // Behind all others.
+        jobs::place.eq(sql::<BigInt>("default")),
     ));
     let queued = Prepared(queue).execute(&mut conn).await? == 1;
     Ok(if queued { JobRetried::Queued } else { JobRetried::NotParked })

@@ -8,13 +8,18 @@ diesel::table! {
         tenant_id -> Nullable<Text>,
         workflow_type -> Nullable<Text>,
         workflow_id -> Nullable<Text>,
+        workflow_version -> Int4,
+        tenant_checked_at -> Nullable<Timestamptz>,
         language_detected -> Text,
         language_confidence -> Float4,
         language_evidence -> Jsonb,
+        told_language -> Nullable<Text>,
         last_message_at -> Nullable<Timestamptz>,
         our_number -> Nullable<Text>,
         created_at -> Timestamptz,
         updated_at -> Timestamptz,
+        // Made by the database from two others: never written.
+        last_activity_at -> Timestamptz,
     }
 }
 
@@ -100,7 +105,7 @@ diesel::table! {
         finished_at -> Nullable<Timestamptz>,
         failures -> Int4,
         lane -> Nullable<Uuid>,
-        // Made by the database, in the order of the rows: never written.
+        // Made by the database, each later than all before: never written, only renewed.
         place -> Int8,
     }
 }

@@ -3,13 +3,15 @@
 use async_trait::async_trait;
 use domain::conversation::{Conversation, ConversationId};
 use domain::job::{ClaimedJob, JobEnding, Ticket};
+use domain::language::Language;
 use domain::message::{MessageDetail, MessageId, TwilioSid};
 use domain::outbound::{AttemptEnd, NewAttempt, Outgoing};
 use domain::ports::{
-    Acceptance, Adopted, AttemptRecorded, Begun, Canceled, ConversationKey, Housekeeping, JobClaim,
-    JobQuery, JobQueue, JobRetried, JobRetry, JobView, MessageKey, MessagePage, MessageQuery,
-    MessageStore, NewInbound, NewOutbound, NewStatusEvent, OutboundStore, Recorded, StatusRecorded,
-    StoreError, Swept, ThreadPage, ThreadQuery,
+    Acceptance, Adopted, Annotated, Annotation, AttemptRecorded, Begun, Canceled, ConversationKey,
+    ConversationPage, ConversationQuery, ConversationStore, Housekeeping, JobClaim, JobQuery,
+    JobQueue, JobRetried, JobRetry, JobView, LookupKept, LookupResult, MessageKey, MessagePage,
+    MessageQuery, MessageStore, NewInbound, NewOutbound, NewStatusEvent, OutboundStore,
+    Reconciliation, Recorded, StatusRecorded, StoreError, Swept, ThreadPage, ThreadQuery,
 };
 use domain::timestamp::Timestamp;
 use tokio::runtime::Handle;
@@ -17,8 +19,8 @@ use tokio::runtime::Handle;
 use crate::pool::Pool;
 use crate::settings::{InvalidSettings, PgSettings};
 use crate::{
-    acceptance, attempts, checks, housekeeping, idempotency, inbound, jobs, listing, outgoing,
-    reading, retry, status, verdicts,
+    acceptance, attempts, checks, conversations, housekeeping, idempotency, inbound, jobs, listing,
+    outgoing, reading, reconciliation, retry, status, tenants, verdicts,
 };
 
 /// Conversations, messages and jobs on PostgreSQL.
@@ -157,6 +159,52 @@ impl OutboundStore for PgStore {
         at: Timestamp,
     ) -> Result<(), StoreError> {
         self.pool.run(async |conn| checks::finish(conn, message, at).await).await
+    }
+}
+
+#[async_trait]
+impl ConversationStore for PgStore {
+    #[tracing::instrument(name = "pg.list_conversations", skip_all)]
+    async fn list_conversations(
+        &self,
+        query: &ConversationQuery,
+    ) -> Result<ConversationPage, StoreError> {
+        self.pool.run(async |conn| listing::conversations(conn, query).await).await
+    }
+
+    #[tracing::instrument(name = "pg.annotate_conversation", skip_all)]
+    async fn annotate_conversation(&self, change: &Annotation) -> Result<Annotated, StoreError> {
+        self.pool.run(async |conn| conversations::annotate(conn, change).await).await
+    }
+
+    #[tracing::instrument(name = "pg.record_lookup", skip_all)]
+    async fn record_lookup(&self, found: &LookupResult) -> Result<Option<LookupKept>, StoreError> {
+        self.pool.run(async |conn| tenants::record_lookup(conn, found).await).await
+    }
+
+    #[tracing::instrument(name = "pg.reconcile_lookups", skip_all)]
+    async fn reconcile_lookups(&self, due: &Reconciliation) -> Result<u64, StoreError> {
+        self.pool.run(async |conn| reconciliation::reconcile(conn, due).await).await
+    }
+
+    #[tracing::instrument(name = "pg.carry_language", skip_all)]
+    async fn carry_language(
+        &self,
+        conversation: ConversationId,
+        at: Timestamp,
+    ) -> Result<Option<Conversation>, StoreError> {
+        self.pool.run(async |conn| tenants::carry_language(conn, conversation, at).await).await
+    }
+
+    #[tracing::instrument(name = "pg.mark_language_told", skip_all)]
+    async fn mark_language_told(
+        &self,
+        conversation: ConversationId,
+        language: Language,
+    ) -> Result<(), StoreError> {
+        self.pool
+            .run(async |conn| tenants::mark_language_told(conn, conversation, language).await)
+            .await
     }
 }
 

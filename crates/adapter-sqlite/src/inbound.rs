@@ -30,7 +30,7 @@ pub(crate) fn record(
     }
     writing::message(conn, &inbound.stored_in(after.id), &message.raw)?;
     writing::attach(conn, &message.twilio_sid, inbound.id)?;
-    for job in after.follow_ups(inbound.lookup_job, inbound.received_at) {
+    for job in after.follow_ups(&inbound.follow_ups()) {
         jobs::enqueue(conn, &job)?;
     }
     Ok(Recorded::New {

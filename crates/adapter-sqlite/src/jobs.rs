@@ -215,7 +215,7 @@ pub(crate) fn list(conn: &mut SqliteConnection, query: &JobQuery) -> Result<Vec<
     rows.into_iter().map(JobView::try_from).collect()
 }
 
-/// Queues a parked job again. No other unfinished job has its key: the unique index sees to it.
+/// Queues a parked job again, at the end of its lane. No other unfinished job has its key: the unique index sees to it.
 pub(crate) fn retry(conn: &mut SqliteConnection, retry: &JobRetry) -> Result<JobRetried, Failure> {
     let row = jobs::table.find(retry.id.to_string()).select(JobRow::as_select()).first(conn);
     let Some(row) = row.optional()? else {
@@ -230,7 +230,8 @@ pub(crate) fn retry(conn: &mut SqliteConnection, retry: &JobRetry) -> Result<Job
     let run_at = Some(retry.at.to_string());
     let next = NextColumns { run_at, failures: Some(0), ..NextColumns::default() };
     let queued = EndColumns::of(JobState::Queued, next, retry.at);
-    Prepared(diesel::update(jobs::table.find(&row.id)).set(queued)).execute(conn)?;
+    let last = jobs::place.eq(sql::<BigInt>(NEXT_PLACE));
+    Prepared(diesel::update(jobs::table.find(&row.id)).set((queued, last))).execute(conn)?;
     Ok(JobRetried::Queued)
 }
 
@@ -291,26 +292,9 @@ impl EndColumns {
 
 #[cfg(test)]
 mod tests {
-    use crate::connection::connect;
-    use crate::migrate;
+    use crate::plans::plan;
 
     use super::*;
-
-    #[derive(QueryableByName)]
-    struct Planned {
-        #[diesel(sql_type = Text)]
-        detail: String,
-    }
-
-    /// How SQLite means to run a statement.
-    fn plan(statement: &str) -> String {
-        let folder = tempfile::tempdir().unwrap();
-        let mut conn = connect(folder.path().join("test.db").to_str().unwrap()).unwrap();
-        migrate::run_pending(&mut conn).unwrap();
-        let explain = sql_query(format!("explain query plan {statement}"));
-        let steps: Vec<Planned> = explain.load(&mut conn).unwrap();
-        steps.into_iter().map(|step| step.detail + "\n").collect()
-    }
 
     #[test]
     fn a_claim_costs_no_more_when_the_queue_is_long() {

@@ -14,6 +14,7 @@
 
 mod checks;
 mod connection;
+mod conversations;
 mod delivery;
 mod failure;
 mod housekeeping;
@@ -25,6 +26,8 @@ mod lock;
 mod migrate;
 mod outbound;
 mod outgoing;
+#[cfg(test)]
+mod plans;
 mod ports;
 mod prepared;
 mod readers;
@@ -33,6 +36,7 @@ mod rows;
 mod schema;
 mod status;
 mod store;
+mod tenants;
 #[cfg(feature = "testing")]
 mod testing;
 mod writer;

@@ -40,7 +40,7 @@ pub(crate) fn accept(
         writing::go_on(conn, &after)?;
     }
     writing::message(conn, &message, &RawPayload::default())?;
-    for job in after.follow_ups(new.lookup_job, new.accepted_at) {
+    for job in after.follow_ups(&new.follow_ups()) {
         jobs::enqueue(conn, &job)?;
     }
     let job = enqueue_send(conn, new, &after)?;

@@ -3,19 +3,22 @@
 use async_trait::async_trait;
 use domain::conversation::{Conversation, ConversationId};
 use domain::job::{ClaimedJob, JobEnding, Ticket};
+use domain::language::Language;
 use domain::message::{MessageDetail, MessageId, TwilioSid};
 use domain::outbound::{AttemptEnd, NewAttempt, Outgoing};
 use domain::ports::{
-    Acceptance, Adopted, AttemptRecorded, Begun, Canceled, ConversationKey, Housekeeping, JobClaim,
-    JobQuery, JobQueue, JobRetried, JobRetry, JobView, MessageKey, MessagePage, MessageQuery,
-    MessageStore, NewInbound, NewOutbound, NewStatusEvent, OutboundStore, Recorded, StatusRecorded,
-    StoreError, Swept, ThreadPage, ThreadQuery,
+    Acceptance, Adopted, Annotated, Annotation, AttemptRecorded, Begun, Canceled, ConversationKey,
+    ConversationPage, ConversationQuery, ConversationStore, Housekeeping, JobClaim, JobQuery,
+    JobQueue, JobRetried, JobRetry, JobView, LookupKept, LookupResult, MessageKey, MessagePage,
+    MessageQuery, MessageStore, NewInbound, NewOutbound, NewStatusEvent, OutboundStore,
+    Reconciliation, Recorded, StatusRecorded, StoreError, Swept, ThreadPage, ThreadQuery,
 };
 use domain::timestamp::Timestamp;
 
 use crate::store::SqliteStore;
 use crate::{
-    checks, housekeeping, idempotency, inbound, jobs, listing, outbound, outgoing, reading, status,
+    checks, conversations, housekeeping, idempotency, inbound, jobs, listing, outbound, outgoing,
+    reading, status, tenants,
 };
 
 #[async_trait]
@@ -146,6 +149,54 @@ impl OutboundStore for SqliteStore {
         at: Timestamp,
     ) -> Result<(), StoreError> {
         self.write(move |conn| checks::finish(conn, message, at)).await
+    }
+}
+
+#[async_trait]
+impl ConversationStore for SqliteStore {
+    #[tracing::instrument(name = "sqlite.list_conversations", skip_all)]
+    async fn list_conversations(
+        &self,
+        query: &ConversationQuery,
+    ) -> Result<ConversationPage, StoreError> {
+        let query = query.clone();
+        self.read(move |conn| conversations::list(conn, &query)).await
+    }
+
+    #[tracing::instrument(name = "sqlite.annotate_conversation", skip_all)]
+    async fn annotate_conversation(&self, change: &Annotation) -> Result<Annotated, StoreError> {
+        let change = change.clone();
+        self.write(move |conn| conversations::annotate(conn, &change)).await
+    }
+
+    #[tracing::instrument(name = "sqlite.record_lookup", skip_all)]
+    async fn record_lookup(&self, found: &LookupResult) -> Result<Option<LookupKept>, StoreError> {
+        let found = found.clone();
+        self.write(move |conn| tenants::record_lookup(conn, &found)).await
+    }
+
+    #[tracing::instrument(name = "sqlite.reconcile_lookups", skip_all)]
+    async fn reconcile_lookups(&self, due: &Reconciliation) -> Result<u64, StoreError> {
+        let due = due.clone();
+        self.write(move |conn| tenants::reconcile(conn, &due)).await
+    }
+
+    #[tracing::instrument(name = "sqlite.carry_language", skip_all)]
+    async fn carry_language(
+        &self,
+        conversation: ConversationId,
+        at: Timestamp,
+    ) -> Result<Option<Conversation>, StoreError> {
+        self.write(move |conn| tenants::carry_language(conn, conversation, at)).await
+    }
+
+    #[tracing::instrument(name = "sqlite.mark_language_told", skip_all)]
+    async fn mark_language_told(
+        &self,
+        conversation: ConversationId,
+        language: Language,
+    ) -> Result<(), StoreError> {
+        self.write(move |conn| tenants::mark_told(conn, conversation, language)).await
     }
 }
 

@@ -15,6 +15,10 @@ diesel::table! {
         created_at -> Text,
         updated_at -> Text,
         our_number -> Nullable<Text>,
+        tenant_checked_at -> Nullable<Text>,
+        told_language -> Nullable<Text>,
+        workflow_version -> BigInt,
+        last_activity_at -> Text,
     }
 }
 

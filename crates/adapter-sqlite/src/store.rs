@@ -17,8 +17,9 @@ use crate::migrate::{self, MigrateError};
 use crate::readers::Readers;
 use crate::writer::{Groups, Writer};
 
-/// A [`MessageStore`](domain::ports::MessageStore), [`OutboundStore`](domain::ports::OutboundStore)
-/// and [`JobQueue`](domain::ports::JobQueue) in one SQLite file, for one process.
+/// A [`MessageStore`](domain::ports::MessageStore), [`OutboundStore`](domain::ports::OutboundStore),
+/// [`ConversationStore`](domain::ports::ConversationStore) and [`JobQueue`](domain::ports::JobQueue)
+/// in one SQLite file, for one process.
 ///
 /// When it is dropped, the writes that were taken in are finished first, and then the file is
 /// free for the next.

@@ -7,7 +7,9 @@ use domain::message::{Message, MessageId, RawPayload, StatusEvent, TwilioSid};
 
 use crate::failure::Failure;
 use crate::prepared::Prepared;
-use crate::rows::{ConversationRow, EventRow, MessageRow, SaidColumns, raw_to_column};
+use crate::rows::{
+    ConversationRow, EventRow, MessageRow, SaidColumns, TenantColumns, raw_to_column,
+};
 use crate::schema::sms_message_status_events as events;
 use crate::schema::{sms_conversations, sms_messages};
 
@@ -19,10 +21,19 @@ pub(crate) fn open(conn: &mut SqliteConnection, opened: &Conversation) -> Result
     Ok(())
 }
 
-/// Writes what a further message has changed in a conversation.
+/// Writes what was said or is run in a conversation. What is known of its tenant stays untouched,
+/// and so does the index over that.
 pub(crate) fn go_on(conn: &mut SqliteConnection, after: &Conversation) -> Result<(), Failure> {
     let update = diesel::update(sms_conversations::table.find(after.id.to_string()))
         .set(SaidColumns::try_from(after)?);
+    Prepared(update).execute(conn)?;
+    Ok(())
+}
+
+/// Writes all that can change in a conversation.
+pub(crate) fn revise(conn: &mut SqliteConnection, after: &Conversation) -> Result<(), Failure> {
+    let update = diesel::update(sms_conversations::table.find(after.id.to_string()))
+        .set((SaidColumns::try_from(after)?, TenantColumns::from(after)));
     Prepared(update).execute(conn)?;
     Ok(())
 }

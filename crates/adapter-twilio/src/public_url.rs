@@ -63,6 +63,12 @@ impl PublicUrls {
         self.canonical.is_loopback
     }
 
+    /// Whether all of them reach this machine only.
+    #[must_use]
+    pub fn are_all_loopback(&self) -> bool {
+        self.all().all(|url| url.is_loopback)
+    }
+
     pub(crate) fn canonical_url(&self) -> &PublicUrl {
         &self.canonical
     }

@@ -111,6 +111,17 @@ impl Identify {
         self.ports.directory.is_some()
     }
 
+    /// Whether the directory answers now; it does where there is none.
+    ///
+    /// # Errors
+    /// [`DirectoryError`].
+    pub async fn check_directory(&self) -> Result<(), DirectoryError> {
+        match &self.ports.directory {
+            Some(directory) => directory.check().await,
+            None => Ok(()),
+        }
+    }
+
     /// Runs a lookup, and ends its job.
     ///
     /// # Errors

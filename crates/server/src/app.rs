@@ -1,27 +1,23 @@
 //! The whole service: made from its settings, run until it is told to stop.
 
 use std::net::{SocketAddr, TcpListener};
-use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::dev::{Server, ServerHandle};
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, middleware, web};
-use adapter_http::{Access, ApiError, Health, Scope, Services, configure, envelope};
-use adapter_language::NgramDetector;
-use adapter_twilio::{GateSettings, TwilioGate};
+use adapter_http::{Access, ApiError, Health, Scope, Services, configure, envelope, get};
 use anyhow::Context;
-use domain::inbox::Inbox;
 use domain::phone::Region;
-use domain::ports::{Clock, IdSource};
-use domain::receipts::Receipts;
-use domain::threads::Threads;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
 
-use crate::config::{Environment, Settings};
+use crate::config::Settings;
 use crate::database::{Database, MigrationFailure};
-use crate::ports::{SystemClock, UuidV7};
+use crate::parts::Parts;
 use crate::telemetry::Metrics;
 
+/// What is left of the time to stop when calls to Twilio are cut short, to record that.
+const LAST_WORDS: Duration = Duration::from_secs(2);
 /// How long to wait before asking a database again that did not answer at start.
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
 
@@ -33,19 +29,17 @@ pub(crate) async fn serve(settings: Settings) -> anyhow::Result<()> {
     let database = Database::open(&settings.database)?;
     let listener = listen(&settings)?;
     let migrated = !settings.migrate_on_start || migrated(&database).await?;
-    let services = services(&settings, &database);
+    let hurry = CancellationToken::new();
+    let parts = Parts::make(&settings, &database, &hurry)?;
     announce(&settings, listener.local_addr()?);
-    let server = start(listener, &services, metrics, &settings)?;
+    let server = start(listener, &parts.services, metrics, &settings)?;
     let (handle, running) = (server.handle(), tokio::spawn(server));
 
     tokio::select! {
-        ready = make_ready(&database, migrated, &services.health) => {
-            ready?;
-            told_to_stop().await;
-        }
+        ended = work(&database, migrated, &parts) => ended?,
         () = told_to_stop() => {}
     }
-    stop(&services.health, &handle, settings.shutdown_grace).await;
+    stop(&parts, &handle, &hurry, settings.shutdown_grace).await;
     running.await?.context("the HTTP server failed")
 }
 
@@ -54,32 +48,6 @@ pub(crate) async fn migrate(settings: &Settings) -> anyhow::Result<()> {
     let database = Database::open(&settings.database)?;
     report_migrations(&database.migrate().await.map_err(MigrationFailure::into_error)?);
     Ok(())
-}
-
-fn services(settings: &Settings, database: &Database) -> Services {
-    let store = database.store();
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let ids: Arc<dyn IdSource> = Arc::new(UuidV7);
-    let detector = Arc::new(NgramDetector);
-    let gate = TwilioGate::new(GateSettings {
-        auth_token: settings.twilio.auth_token.clone().unwrap_or_default(),
-        auth_token_secondary: settings.twilio.auth_token_secondary.clone(),
-        account_sid: settings.twilio.account_sid.clone(),
-        public_urls: settings.public_urls.clone(),
-        region: settings.region,
-    });
-    let prefixes = settings.public_urls.prefixes();
-    Services {
-        gate: Arc::new(gate),
-        webhook_prefixes: prefixes.into_iter().map(str::to_owned).collect(),
-        inbox: Inbox::new(store.clone(), detector, clock.clone(), ids.clone()),
-        receipts: Receipts::new(store.clone(), clock.clone(), ids.clone()),
-        threads: Threads::new(store.clone(), settings.region),
-        access: settings.access.clone(),
-        health: Health::new(settings.version.clone(), store, clock.clone()),
-        clock,
-        ids,
-    }
 }
 
 fn listen(settings: &Settings) -> anyhow::Result<TcpListener> {
@@ -99,11 +67,12 @@ fn start(
     let server = HttpServer::new(move || {
         App::new()
             .app_data(web::Data::new(metrics.clone()))
-            .route("/metrics", web::get().to(metrics_page))
+            .service(get("/metrics", web::get().to(metrics_page)))
             .wrap(middleware::from_fn(envelope))
             .configure(|config| configure(config, &services))
     });
     let server = server
+        .on_connect(adapter_http::on_connect)
         .disable_signals()
         .shutdown_timeout(grace)
         .listen(listener)
@@ -116,12 +85,20 @@ async fn metrics_page(
     services: web::Data<Services>,
     request: HttpRequest,
 ) -> Result<HttpResponse, ApiError> {
-    services.access.check(&request, Scope::Operate)?;
+    services.allow(&request, Scope::Operate)?;
     let page = metrics.page().map_err(|error| ApiError::Internal(error.into()))?;
     Ok(HttpResponse::Ok().content_type("text/plain; version=0.0.4").body(page))
 }
 
-/// Lets requests come once the tables are up to date. Until then they are answered 503.
+/// Lets requests come and the worker work once the tables are up to date; until then requests are
+/// answered 503. Comes back only for a failure that waiting does not mend.
+async fn work(database: &Database, up_to_date: bool, parts: &Parts) -> anyhow::Result<()> {
+    make_ready(database, up_to_date, &parts.services.health).await?;
+    parts.crew.run().await;
+    std::future::pending().await
+}
+
+/// Until the tables are up to date.
 async fn make_ready(database: &Database, up_to_date: bool, health: &Health) -> anyhow::Result<()> {
     let mut ready = up_to_date;
     while !ready {
@@ -179,8 +156,19 @@ fn warn_of_dangers(settings: &Settings) {
     if settings.twilio.auth_token.is_none() && settings.twilio.auth_token_secondary.is_none() {
         tracing::warn!("TWILIO_AUTH_TOKEN is not set: every webhook will be refused");
     }
-    if matches!(settings.access, Access::Open) && settings.environment != Environment::Local {
-        tracing::warn!("API_AUTH=off: everybody who reaches this service can read all texts");
+    if settings.twilio.account_sid.is_none() || settings.sending.senders.is_empty() {
+        tracing::warn!(
+            "TWILIO_ACCOUNT_SID and TWILIO_PHONE_NUMBER are needed to send: nothing is sent"
+        );
+    }
+    match settings.access {
+        Access::Open => {
+            tracing::warn!("API_AUTH=off: everybody who reaches this service can read all texts");
+        }
+        Access::Closed => tracing::warn!(
+            "no API_KEYS, and PUBLIC_BASE_URL is not this machine: the API answers nobody"
+        ),
+        Access::Loopback | Access::Keys(_) => {}
     }
 }
 
@@ -197,12 +185,21 @@ async fn told_to_stop() {
     }
 }
 
-/// Says that it is no longer ready, lets running requests finish, and stops.
-async fn stop(health: &Health, handle: &ServerHandle, grace: Duration) {
+/// Says that it is no longer ready, lets running requests and jobs finish, and stops. Calls to
+/// Twilio are cut short when only [`LAST_WORDS`] of the time is left.
+async fn stop(parts: &Parts, http: &ServerHandle, hurry: &CancellationToken, grace: Duration) {
     tracing::info!("stopping");
-    health.set_ready(false);
-    if tokio::time::timeout(grace, handle.stop(true)).await.is_err() {
-        tracing::warn!("some requests did not finish in time");
+    parts.services.health.set_ready(false);
+    parts.crew.stop_claiming();
+    let patience = grace.saturating_sub(LAST_WORDS.min(grace / 2));
+    let finished = async { tokio::join!(http.stop(true), parts.crew.finished()) };
+    tokio::pin!(finished);
+    if tokio::time::timeout(patience, &mut finished).await.is_err() {
+        tracing::warn!("calls to Twilio are cut short: what they came to is not known");
+        hurry.cancel();
+        if tokio::time::timeout(grace.saturating_sub(patience), finished).await.is_err() {
+            tracing::warn!("some requests or jobs did not finish in time");
+        }
     }
     tracing::info!("stopped");
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use adapter_postgres::{MigrateError, PgSettings, PgStore};
 use adapter_sqlite::SqliteStore;
 use anyhow::Context;
-use domain::ports::MessageStore;
+use domain::ports::{ConversationStore, JobQueue, MessageStore, OutboundStore};
 use secrecy::ExposeSecret;
 use tokio::runtime::Handle;
 
@@ -15,6 +15,28 @@ use crate::config::DatabaseSettings;
 pub(crate) enum Database {
     Sqlite(Arc<SqliteStore>),
     Postgres { store: Arc<PgStore>, migrations: PgSettings },
+}
+
+/// The ports that one store implements.
+pub(crate) struct Stores {
+    pub(crate) messages: Arc<dyn MessageStore>,
+    pub(crate) outbound: Arc<dyn OutboundStore>,
+    pub(crate) conversations: Arc<dyn ConversationStore>,
+    pub(crate) queue: Arc<dyn JobQueue>,
+}
+
+impl Stores {
+    fn of<S>(store: &Arc<S>) -> Self
+    where
+        S: MessageStore + OutboundStore + ConversationStore + JobQueue + 'static,
+    {
+        Self {
+            messages: store.clone(),
+            outbound: store.clone(),
+            conversations: store.clone(),
+            queue: store.clone(),
+        }
+    }
 }
 
 /// Why the tables are not up to date.
@@ -49,11 +71,11 @@ impl Database {
         }
     }
 
-    /// The port.
-    pub(crate) fn store(&self) -> Arc<dyn MessageStore> {
+    /// The ports.
+    pub(crate) fn stores(&self) -> Stores {
         match self {
-            Self::Sqlite(store) => store.clone(),
-            Self::Postgres { store, .. } => store.clone(),
+            Self::Sqlite(store) => Stores::of(store),
+            Self::Postgres { store, .. } => Stores::of(store),
         }
     }
 

@@ -5,8 +5,12 @@
 mod app;
 mod config;
 mod database;
+mod hurry;
+mod keys;
+mod parts;
 mod ports;
 mod telemetry;
+mod worker;
 
 use std::process::ExitCode;
 
@@ -28,6 +32,11 @@ enum Command {
     Serve,
     /// Bring the tables up to date and stop.
     Migrate,
+    /// Keys for the API.
+    Key {
+        #[command(subcommand)]
+        command: keys::KeyCommand,
+    },
 }
 
 /// What `sysexits.h` calls a configuration error.
@@ -36,6 +45,10 @@ const EXIT_CONFIG: u8 = 78;
 #[tokio::main]
 async fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    let command = match arguments.command.unwrap_or(Command::Serve) {
+        Command::Key { command } => return keys::run(&command),
+        command @ (Command::Serve | Command::Migrate) => command,
+    };
     let settings = match Settings::load() {
         Ok(settings) => settings,
         Err(problems) => {
@@ -44,9 +57,10 @@ async fn main() -> ExitCode {
         }
     };
     telemetry::start_logging(&settings.log);
-    let done = match arguments.command.unwrap_or(Command::Serve) {
-        Command::Serve => app::serve(settings).await,
+    telemetry::log_panics();
+    let done = match command {
         Command::Migrate => app::migrate(&settings).await,
+        Command::Serve | Command::Key { .. } => app::serve(settings).await,
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,6 +1,9 @@
 //! The real world behind the small ports.
 
-use domain::ports::{Clock, IdSource};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use domain::ports::{Chance, Clock, IdSource, Timer};
 use domain::timestamp::Timestamp;
 use uuid::Uuid;
 
@@ -23,5 +26,26 @@ impl IdSource for UuidV7 {
     #[expect(clippy::disallowed_methods, reason = "this is where ids come from")]
     fn next(&self) -> Uuid {
         Uuid::now_v7()
+    }
+}
+
+/// The runtime's timer.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct TokioTimer;
+
+#[async_trait]
+impl Timer for TokioTimer {
+    async fn sleep(&self, time: Duration) {
+        tokio::time::sleep(time).await;
+    }
+}
+
+/// Random numbers that are good enough to spread things in time.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Dice;
+
+impl Chance for Dice {
+    fn next(&self) -> u64 {
+        fastrand::u64(..)
     }
 }

@@ -23,6 +23,15 @@ pub(crate) fn start_logging(settings: &LogSettings) {
     }
 }
 
+/// Says in the log where something panicked. What it said may hold a number or a text, so that is
+/// left out; the place is enough to find it.
+pub(crate) fn log_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let location = panic.location().map(tracing::field::display);
+        tracing::error!(location, "panicked");
+    }));
+}
+
 /// What has been counted, for Prometheus.
 #[derive(Clone)]
 pub(crate) struct Metrics(Registry);

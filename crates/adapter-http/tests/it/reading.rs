@@ -7,7 +7,7 @@ use domain::ports::{MessageStore, MockMessageStore, StoreError};
 use domain::tenant::TenantId;
 use domain::testing::{InMemoryStore, Inspect, fixture};
 
-use crate::service::{Answer, ask, ask_of, gate, get, services};
+use crate::service::{Answer, ask, ask_of, gate, get, reading, services};
 
 const TENANT: &str = "+18605550199";
 
@@ -26,7 +26,7 @@ async fn thread() -> Arc<InMemoryStore> {
 }
 
 async fn read(path: &str) -> Answer {
-    ask_of(&services(thread().await, gate()), get(path)).await
+    ask_of(&reading(&thread().await), get(path)).await
 }
 
 #[actix_web::test]
@@ -81,6 +81,8 @@ async fn a_wrong_parameter_is_named() {
         ("page=0", "page"),
         ("page=-1", "page"),
         ("offset=-1", "offset"),
+        ("offset=10001", "offset"),
+        ("page=502", "page"),
         ("order=up", "order"),
         ("cursor=1", "cursor"),
     ] {

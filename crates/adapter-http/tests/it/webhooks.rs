@@ -3,12 +3,15 @@
 use std::sync::Arc;
 
 use actix_web::test::TestRequest;
+use adapter_http::Services;
+use domain::outbound::{NOT_SENT, SendError, SendState};
 use domain::ports::{
     MessageKey, MessageStore, MockMessageStore, Refusal, StatusDelivery, StoreError,
 };
 use domain::testing::{InMemoryStore, Inspect, fixture};
 
-use crate::service::{ask, ask_of, gate, genuine, services};
+use crate::service::{ask, ask_of, gate, genuine, get, services};
+use crate::worker::TestWorker;
 
 const SMS: &str = "/webhook/twilio/sms";
 const STATUS: &str = "/webhook/twilio/status";
@@ -31,6 +34,17 @@ async fn a_repeat_gets_the_same_answer() {
     let again = ask_of(&services, genuine(SMS)).await;
     assert_eq!((first.status, first.body), (again.status, again.body));
     assert_eq!(store.everything().await.messages.len(), 1);
+}
+
+#[actix_web::test]
+async fn what_follows_from_a_new_text_is_begun_at_once() {
+    let worker = Arc::new(TestWorker::idle());
+    let services = services(Arc::new(InMemoryStore::default()), gate());
+    let services = Services { dispatcher: worker.clone(), ..services };
+    for _ in 0..2 {
+        assert_eq!(ask_of(&services, genuine(SMS)).await.status, 200);
+        assert_eq!(worker.woken(), 1, "nothing follows from a repeat");
+    }
 }
 
 #[actix_web::test]
@@ -110,6 +124,27 @@ async fn a_report_is_kept_and_applied() {
     let kept = store.find_message(&MessageKey::Id(sent.id)).await.unwrap().unwrap();
     assert_eq!(kept.message.delivery.status.as_str(), "delivered");
     assert_eq!(kept.events.len(), 1);
+}
+
+#[actix_web::test]
+async fn a_report_of_a_message_that_was_given_up_overturns_the_verdict() {
+    let store = Arc::new(InMemoryStore::default());
+    let conversation = fixture::inbound(7, "+18605550199");
+    store.record_inbound(&conversation).await.unwrap();
+    let mut message = fixture::outbound(1, conversation.conversation);
+    let sending = message.sending.as_mut().unwrap();
+    sending.state = SendState::NotSent;
+    sending.error = Some(SendError { code: NOT_SENT.into(), message: None });
+    store.plant_message(&message).await;
+    let services = services(store, gate());
+    let path = format!("/messages/{}", message.id);
+    let told = async || {
+        let answer = ask_of(&services, get(&path)).await.json();
+        ["delivery_status", "error_code"].map(|name| answer[name].as_str().map(str::to_owned))
+    };
+    assert_eq!(told().await, [Some("failed".into()), Some("not_sent".into())]);
+    assert_eq!(ask_of(&services, genuine(STATUS)).await.status, 204);
+    assert_eq!(told().await, [Some("delivered".into()), None]);
 }
 
 #[actix_web::test]

@@ -7,28 +7,29 @@
 //! cache such a statement, and each insert would be prepared anew.
 
 mod attempt;
+mod conversation;
 mod job;
 mod key;
 mod sending;
 
+use diesel::dsl::{AsSelect, SqlTypeOf};
+use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::result::Error as QueryError;
-use domain::conversation::{Conversation, ConversationId};
+use domain::conversation::ConversationId;
 use domain::delivery::{DeliveryState, DeliveryStatus};
-use domain::language::{Confidence, Language, LanguagePreference};
 use domain::message::{
     Direction, EventId, Message, MessageId, RawPayload, Source, StatusEvent, TwilioSid,
 };
-use domain::tenant::TenantId;
 use domain::text::Text;
-use domain::timestamp::Timestamp;
 use serde_json::Value;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use crate::schema::{sms_conversations, sms_message_status_events, sms_messages};
+use crate::schema::{sms_message_status_events, sms_messages};
 
 pub(crate) use attempt::AttemptRow;
+pub(crate) use conversation::{ConversationColumns, ConversationRow, read_conversations};
 pub(crate) use job::{DueRow, JobRow, JobViewRow};
 pub(crate) use key::KeyRow;
 pub(crate) use sending::{OutgoingRow, SendingRow};
@@ -44,81 +45,9 @@ impl From<UnreadableRow> for QueryError {
     }
 }
 
-/// A row of `sms_conversations`.
-#[derive(Insertable, AsChangeset, Queryable, Selectable)]
-#[diesel(table_name = sms_conversations, check_for_backend(diesel::pg::Pg))]
-#[diesel(treat_none_as_null = true, treat_none_as_default_value = false)]
-pub(crate) struct ConversationRow {
-    pub(crate) id: Uuid,
-    phone_number_canonical: String,
-    phone_number_original: Option<String>,
-    tenant_id: Option<String>,
-    workflow_type: Option<String>,
-    workflow_id: Option<String>,
-    language_detected: String,
-    language_confidence: f32,
-    language_evidence: Value,
-    last_message_at: Option<OffsetDateTime>,
-    our_number: Option<String>,
-    created_at: OffsetDateTime,
-    updated_at: OffsetDateTime,
-}
-
-impl ConversationRow {
-    pub(crate) fn of(conversation: &Conversation) -> QueryResult<Self> {
-        let text = |text: &Text| text.as_str().to_owned();
-        Ok(Self {
-            id: conversation.id.0,
-            phone_number_canonical: text(&conversation.phone_number_canonical),
-            phone_number_original: Some(text(&conversation.phone_number_original)),
-            tenant_id: conversation.tenant_id.as_ref().map(TenantId::to_string),
-            workflow_type: conversation.workflow_type.clone(),
-            workflow_id: conversation.workflow_id.clone(),
-            language_detected: conversation.language.language.as_str().to_owned(),
-            language_confidence: conversation.language.confidence.fraction(),
-            language_evidence: json(&conversation.language.evidence)?,
-            last_message_at: conversation.last_message_at.map(Into::into),
-            our_number: conversation.our_number.as_ref().map(text),
-            created_at: conversation.created_at.into(),
-            updated_at: conversation.updated_at.into(),
-        })
-    }
-}
-
-impl TryFrom<ConversationRow> for Conversation {
-    type Error = UnreadableRow;
-
-    fn try_from(row: ConversationRow) -> Result<Self, UnreadableRow> {
-        let language = LanguagePreference {
-            language: Language::from_word(&row.language_detected)
-                .ok_or(UnreadableRow("language_detected"))?,
-            confidence: confidence(row.language_confidence),
-            evidence: serde_json::from_value(row.language_evidence)
-                .map_err(|_| UnreadableRow("language_evidence"))?,
-        };
-        let tenant_id = row.tenant_id.as_deref().map(TenantId::parse).transpose();
-        let canonical = Text::new(row.phone_number_canonical);
-        let original = row.phone_number_original.map(Text::new);
-        Ok(Self {
-            id: ConversationId(row.id),
-            // Another program may not have kept the spelling.
-            phone_number_original: original.unwrap_or_else(|| canonical.clone()),
-            phone_number_canonical: canonical,
-            tenant_id: tenant_id.map_err(|_| UnreadableRow("tenant_id"))?,
-            workflow_type: row.workflow_type,
-            workflow_id: row.workflow_id,
-            language,
-            our_number: row.our_number.map(Text::new),
-            last_message_at: row.last_message_at.map(Timestamp::from),
-            created_at: row.created_at.into(),
-            updated_at: row.updated_at.into(),
-        })
-    }
-}
-
 /// A row of `sms_messages`.
 #[derive(Insertable, Queryable, Selectable)]
-#[diesel(table_name = sms_messages, check_for_backend(diesel::pg::Pg))]
+#[diesel(table_name = sms_messages, check_for_backend(Pg))]
 #[diesel(treat_none_as_default_value = false)]
 pub(crate) struct MessageRow {
     pub(crate) id: Uuid,
@@ -138,9 +67,12 @@ pub(crate) struct MessageRow {
     sending: SendingRow,
 }
 
+/// What such a row is selected from.
+pub(crate) type MessageColumns = SqlTypeOf<AsSelect<MessageRow, Pg>>;
+
 /// The columns of `sms_messages` that a report can change.
 #[derive(Insertable, AsChangeset, Queryable, Selectable)]
-#[diesel(table_name = sms_messages, check_for_backend(diesel::pg::Pg))]
+#[diesel(table_name = sms_messages, check_for_backend(Pg))]
 #[diesel(treat_none_as_null = true, treat_none_as_default_value = false)]
 pub(crate) struct DeliveryRow {
     delivery_status: String,
@@ -216,7 +148,7 @@ impl TryFrom<DeliveryRow> for DeliveryState {
 
 /// A row of `sms_message_status_events`.
 #[derive(Insertable, Queryable, Selectable)]
-#[diesel(table_name = sms_message_status_events, check_for_backend(diesel::pg::Pg))]
+#[diesel(table_name = sms_message_status_events, check_for_backend(Pg))]
 #[diesel(treat_none_as_default_value = false)]
 pub(crate) struct StatusEventRow {
     id: Uuid,
@@ -295,28 +227,9 @@ pub(crate) fn stored_count(number: u32) -> i32 {
     i32::try_from(number).unwrap_or(i32::MAX)
 }
 
-/// The confidence whose fraction is in a column of type `real`.
-#[expect(
-    clippy::as_conversions,
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "a whole number between 0 and 1000 fits"
-)]
-fn confidence(fraction: f32) -> Confidence {
-    Confidence::from_thousandths((fraction * 1000.0).round().clamp(0.0, 1000.0) as u16)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn every_confidence_is_read_back_as_it_was_written() {
-        for thousandths in 0..=1000 {
-            let written = Confidence::from_thousandths(thousandths);
-            assert_eq!(confidence(written.fraction()), written);
-        }
-    }
 
     #[test]
     fn an_unreadable_row_names_its_column_and_not_its_value() {

@@ -1,12 +1,15 @@
 //! The promises, and the store in memory as the measure of everything else.
 
-use domain::testing::history::{agrees_with_memory, histories};
+use adapter_postgres::PgStore;
+use domain::testing::{history, sending_history};
+use proptest::strategy::Strategy;
 use proptest::test_runner::{Config, TestRunner};
 
 use crate::database::fresh_store;
 
 domain::message_store_contract!(fresh_store);
 domain::outbound_store_contract!(fresh_store);
+domain::conversation_store_contract!(fresh_store);
 
 /// Forgets everything.
 pub(crate) const EMPTY: &str =
@@ -15,15 +18,29 @@ pub(crate) const EMPTY: &str =
 
 #[test]
 fn every_history_ends_as_it_does_in_memory() {
+    agree(&history::histories(40), &async |store, history| {
+        history::agrees_with_memory(store, &history).await;
+    });
+}
+
+#[test]
+fn every_history_of_sending_and_of_tenants_ends_as_it_does_in_memory() {
+    agree(&sending_history::histories(100), &async |store, history| {
+        sending_history::agrees_with_memory(store, &history).await;
+    });
+}
+
+/// Lives through random histories, each with an empty store.
+fn agree<H: Strategy>(histories: &H, live: &impl AsyncFn(&PgStore, H::Value)) {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let (store, schema) = runtime.block_on(fresh_store());
     let outsider = runtime.block_on(schema.outsider());
     let config = Config { cases: 48, failure_persistence: None, ..Config::default() };
     TestRunner::new(config)
-        .run(&histories(40), |history| {
+        .run(histories, |history| {
             runtime.block_on(async {
                 outsider.batch_execute(EMPTY).await.unwrap();
-                agrees_with_memory(&store, &history).await;
+                live(&store, history).await;
             });
             Ok(())
         })

@@ -119,3 +119,10 @@ pub(crate) async fn until_sessions(
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }
+
+/// How often that table was read from end to end.
+pub(crate) async fn scans(outsider: &Client, table: &str) -> i64 {
+    let count = "select seq_scan from pg_stat_user_tables
+        where relname = $1 and schemaname = current_schema()";
+    outsider.query_one(count, &[&table]).await.unwrap().get(0)
+}

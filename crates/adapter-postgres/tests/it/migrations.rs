@@ -14,7 +14,7 @@ async fn four_processes_that_start_at_once_make_the_tables_once() {
     let runs = join_all((0..4).map(|_| migrate(&settings))).await;
     let mut counts: Vec<usize> = runs.into_iter().map(|run| run.unwrap().len()).collect();
     counts.sort_unstable();
-    assert_eq!(counts, [0, 0, 0, 3]);
+    assert_eq!(counts, [0, 0, 0, 4]);
     assert_eq!(migrate(&settings).await.unwrap(), Vec::<String>::new());
 }
 
@@ -107,6 +107,9 @@ async fn words_that_are_not_in_the_data_model_are_refused() {
     let sent = |send_state: &str| {
         format!("update sms_messages set send_state = '{send_state}' where id = {id}")
     };
+    let told = |word: &str| {
+        format!("update sms_conversations set told_language = '{word}' where id = {id}")
+    };
     let attempt = |outcome: &str| {
         format!(
             "insert into sms_send_attempts (id, message_id, number, started_at, deadline, outcome)
@@ -135,6 +138,7 @@ async fn words_that_are_not_in_the_data_model_are_refused() {
     }
     for right in [
         conversation("pt", "1"),
+        told("pt"),
         message("outbound", "unknown", "database"),
         sent("in_flight"),
         attempt("ambiguous"),
@@ -143,8 +147,10 @@ async fn words_that_are_not_in_the_data_model_are_refused() {
     ] {
         outsider.batch_execute(&right).await.unwrap();
     }
-    let error = outsider.batch_execute(&sent("lost")).await.unwrap_err();
-    assert_eq!(error.code(), Some(&SqlState::CHECK_VIOLATION));
+    for wrong in [sent("lost"), told("unknown")] {
+        let error = outsider.batch_execute(&wrong).await.unwrap_err();
+        assert_eq!(error.code(), Some(&SqlState::CHECK_VIOLATION), "{wrong}");
+    }
 }
 
 /// The names of everything in the schema: tables, indexes, types, functions.

@@ -14,7 +14,7 @@ use futures_util::future::join_all;
 use tokio::runtime::Handle;
 use uuid::Uuid;
 
-use crate::database::{Schema, fresh_store, until_sessions};
+use crate::database::{Schema, fresh_store, scans, until_sessions};
 
 fn sends(seconds: u32, limit: u32) -> JobClaim {
     let now = at(seconds);
@@ -164,12 +164,6 @@ async fn fill_table(schema: &Schema) {
         from (select n, gen_random_uuid() id from generate_series(1, 55000) n) rows;
         analyze jobs";
     schema.outsider().await.batch_execute(fill).await.unwrap();
-}
-
-async fn scans(outsider: &tokio_postgres::Client, table: &str) -> i64 {
-    let count = "select seq_scan from pg_stat_user_tables
-        where relname = $1 and schemaname = current_schema()";
-    outsider.query_one(count, &[&table]).await.unwrap().get(0)
 }
 
 async fn entries(outsider: &tokio_postgres::Client, index: &str) -> i64 {

@@ -19,7 +19,8 @@ pub(crate) struct ConversationRow {
     id: String,
     phone_number_canonical: String,
     phone_number_original: Option<String>,
-    tenant_id: Option<String>,
+    #[diesel(embed)]
+    tenant: TenantColumns,
     #[diesel(embed)]
     said: SaidColumns,
     created_at: String,
@@ -35,9 +36,20 @@ pub(crate) struct SaidColumns {
     language_evidence: String,
     workflow_type: Option<String>,
     workflow_id: Option<String>,
+    workflow_version: i64,
     our_number: Option<String>,
     last_message_at: Option<String>,
     updated_at: String,
+}
+
+/// What we and others learn of its tenant, in a row of `sms_conversations`.
+#[derive(Queryable, Selectable, Insertable, AsChangeset)]
+#[diesel(table_name = sms_conversations, check_for_backend(Sqlite))]
+#[diesel(treat_none_as_default_value = false, treat_none_as_null = true)]
+pub(crate) struct TenantColumns {
+    tenant_id: Option<String>,
+    tenant_checked_at: Option<String>,
+    told_language: Option<String>,
 }
 
 impl TryFrom<&Conversation> for ConversationRow {
@@ -49,7 +61,7 @@ impl TryFrom<&Conversation> for ConversationRow {
             id: conversation.id.to_string(),
             phone_number_canonical: conversation.phone_number_canonical.as_str().to_owned(),
             phone_number_original: Some(original.to_owned()),
-            tenant_id: conversation.tenant_id.as_ref().map(ToString::to_string),
+            tenant: TenantColumns::from(conversation),
             said: SaidColumns::try_from(conversation)?,
             created_at: conversation.created_at.to_string(),
         })
@@ -67,6 +79,7 @@ impl TryFrom<&Conversation> for SaidColumns {
             language_evidence: to_json(&language.evidence)?,
             workflow_type: conversation.workflow_type.clone(),
             workflow_id: conversation.workflow_id.clone(),
+            workflow_version: conversation.workflow_version.into(),
             our_number: conversation.our_number.as_ref().map(|text| text.as_str().to_owned()),
             last_message_at: conversation.last_message_at.map(|at| at.to_string()),
             updated_at: conversation.updated_at.to_string(),
@@ -74,23 +87,39 @@ impl TryFrom<&Conversation> for SaidColumns {
     }
 }
 
+impl From<&Conversation> for TenantColumns {
+    fn from(conversation: &Conversation) -> Self {
+        let told = conversation.told_language;
+        Self {
+            tenant_id: conversation.tenant_id.as_ref().map(ToString::to_string),
+            tenant_checked_at: conversation.tenant_checked_at.map(|at| at.to_string()),
+            told_language: told.map(|language| language.as_str().to_owned()),
+        }
+    }
+}
+
 impl TryFrom<ConversationRow> for Conversation {
     type Error = Failure;
 
     fn try_from(row: ConversationRow) -> Result<Self, Failure> {
-        let said = row.said;
+        let (said, tenant) = (row.said, row.tenant);
+        let told = |word: &str| known("told_language", word, Language::from_word);
+        let version = u32::try_from(said.workflow_version);
         let canonical = Text::new(row.phone_number_canonical);
         let original = row.phone_number_original.map(Text::new);
         Ok(Self {
             id: ConversationId(uuid(&row.id)?),
             phone_number_original: original.unwrap_or_else(|| canonical.clone()),
             phone_number_canonical: canonical,
-            tenant_id: (row.tenant_id.as_deref())
+            tenant_id: (tenant.tenant_id.as_deref())
                 .map(TenantId::parse)
                 .transpose()
                 .map_err(|_| Failure::Unreadable("tenant_id"))?,
             workflow_type: said.workflow_type,
             workflow_id: said.workflow_id,
+            workflow_version: version.map_err(|_| Failure::Unreadable("workflow_version"))?,
+            tenant_checked_at: tenant.tenant_checked_at.as_deref().map(time).transpose()?,
+            told_language: tenant.told_language.as_deref().map(told).transpose()?,
             language: LanguagePreference {
                 language: known("language_detected", &said.language_detected, Language::from_word)?,
                 confidence: confidence(said.language_confidence)?,

@@ -17,7 +17,7 @@ use uuid::Uuid;
 use crate::failure::Failure;
 
 pub(crate) use attempt::{AttemptRow, OutcomeColumns};
-pub(crate) use conversation::{ConversationRow, SaidColumns};
+pub(crate) use conversation::{ConversationRow, SaidColumns, TenantColumns};
 pub(crate) use event::EventRow;
 pub(crate) use job::JobRow;
 pub(crate) use message::{MessageRow, ProgressColumns, SendingColumns};

@@ -7,7 +7,6 @@ mod histories;
 mod migrations;
 mod opening;
 mod queue;
-mod sending;
 
 use std::path::{Path, PathBuf};
 
@@ -17,6 +16,7 @@ use tempfile::TempDir;
 
 domain::message_store_contract!(fresh_store);
 domain::outbound_store_contract!(fresh_store);
+domain::conversation_store_contract!(fresh_store);
 
 /// An empty store, and its folder, which is removed in the end.
 async fn fresh_store() -> (SqliteStore, TempDir) {

@@ -12,8 +12,12 @@ use tempfile::TempDir;
 
 use crate::{file_in, fresh_store, strangers_connection};
 
-const MIGRATIONS: [&str; 3] =
-    ["2026-11-22-000001_messages", "2026-11-22-000002_jobs", "2026-11-22-000003_sending"];
+const MIGRATIONS: [&str; 4] = [
+    "2026-11-22-000001_messages",
+    "2026-11-22-000002_jobs",
+    "2026-11-22-000003_sending",
+    "2026-11-22-000004_tenants",
+];
 
 #[tokio::test]
 async fn migrations_go_up_down_and_up_again() {
@@ -60,6 +64,7 @@ async fn the_tables_refuse_words_that_are_not_in_the_data_model() {
     let mut conn = strangers_connection(&file_in(&folder));
     for (table, change) in [
         ("sms_conversations", "language_detected = 'fr'"),
+        ("sms_conversations", "told_language = 'unknown'"),
         ("sms_conversations", "language_confidence = 1.001"),
         ("sms_conversations", "language_confidence = -0.001"),
         ("sms_messages", "direction = 'sideways'"),

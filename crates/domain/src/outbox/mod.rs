@@ -21,7 +21,7 @@ use crate::outbound::Outgoing;
 use crate::phone::Region;
 use crate::ports::{
     Acceptance, Canceled, Chance, Clock, IdSource, JobQueue, MessageKey, NewOutbound,
-    OutboundStore, Provider, Timer,
+    OutboundStore, Provider, ProviderError, Timer,
 };
 use crate::senders::Senders;
 
@@ -173,6 +173,14 @@ impl Outbox {
     #[must_use]
     pub fn explain(&self, code: &str) -> Option<&'static str> {
         self.ports.provider.explain(code)
+    }
+
+    /// Whether the provider takes our account now.
+    ///
+    /// # Errors
+    /// [`ProviderError`].
+    pub async fn check_provider(&self) -> Result<(), ProviderError> {
+        self.ports.provider.check().await
     }
 
     /// Whether sending is paused because the provider refuses our account.

@@ -10,7 +10,7 @@ use domain::language::Language;
 use domain::phone::Region;
 use domain::ports::{
     Clock, ConversationKey, DirectoryError, JobClaim, JobQueue, MessageStore, MockTenantDirectory,
-    MockTenantProfiles, ProfileAnswer, TenantMatch,
+    MockTenantProfiles, ProfileAnswer, TenantDirectory, TenantMatch, TenantProfiles,
 };
 use domain::tenant::TenantId;
 use domain::testing::fixture::{at, detection, inbound};
@@ -29,8 +29,8 @@ fn world(directory: Option<MockTenantDirectory>, profiles: Option<MockTenantProf
         messages: store.clone(),
         conversations: store.clone(),
         queue: store.clone(),
-        directory: directory.map(|mock| Arc::new(mock) as _),
-        profiles: profiles.map(|mock| Arc::new(mock) as _),
+        directory: directory.map(|mock| -> Arc<dyn TenantDirectory> { Arc::new(mock) }),
+        profiles: profiles.map(|mock| -> Arc<dyn TenantProfiles> { Arc::new(mock) }),
         clock: clock.clone(),
         ids: Arc::new(CountingIds::default()),
         chance: Arc::new(FixedChance(0)),

@@ -1,7 +1,6 @@
 //! The domain from outside, against data that nobody made by looking at it.
 
 #![expect(
-    clippy::indexing_slicing,
     clippy::panic,
     clippy::print_stdout,
     clippy::unwrap_used,

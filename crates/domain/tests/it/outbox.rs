@@ -62,10 +62,10 @@ impl Provider for Script {
     }
 
     async fn check(&self) -> Result<(), ProviderError> {
-        match *self.refuses_account.lock().unwrap() {
-            true => Err(ProviderError::Account("refused".into())),
-            false => Ok(()),
+        if *self.refuses_account.lock().unwrap() {
+            return Err(ProviderError::Account("refused".into()));
         }
+        Ok(())
     }
 
     fn explain(&self, _: &str) -> Option<&'static str> {
@@ -173,7 +173,7 @@ async fn a_text_is_ordered_as_it_was_asked_for_with_what_is_left_of_its_time() {
     assert_eq!((order.message, order.to.as_str()), (message, TENANT));
     assert_eq!(order.sender, Sender::Number(Text::new("+18605550100")));
     assert_eq!(order.body, Some(Text::new("We will come by")));
-    assert_eq!(order.validity, EXPIRY - Duration::from_secs(10));
+    assert_eq!(order.validity, EXPIRY.saturating_sub(Duration::from_secs(10)));
     assert_eq!(world.state(message).await, SendState::Accepted);
 }
 

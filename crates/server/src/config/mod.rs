@@ -4,19 +4,25 @@
 //! To add a setting: a commented line in `config/defaults.toml`, its name in `source::NAMES`,
 //! a field here.
 
+mod sending;
 mod source;
+mod tenants;
 
 use std::fmt;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use adapter_http::{Access, ApiKeys};
+use adapter_http::{Access, ApiKeys, Cors, LimitSettings};
 use adapter_twilio::PublicUrls;
 use domain::phone::Region;
 use secrecy::SecretString;
 
 use source::Source;
+
+pub(crate) use sending::SendingSettings;
+pub(crate) use tenants::TenantSettings;
 
 /// Everything that the service is told from outside.
 #[derive(Debug)]
@@ -27,10 +33,14 @@ pub(crate) struct Settings {
     pub(crate) port: u16,
     pub(crate) public_urls: PublicUrls,
     pub(crate) twilio: TwilioSettings,
+    pub(crate) sending: SendingSettings,
+    pub(crate) tenants: TenantSettings,
     pub(crate) database: DatabaseSettings,
     pub(crate) migrate_on_start: bool,
     pub(crate) region: Region,
     pub(crate) access: Access,
+    pub(crate) limits: LimitSettings,
+    pub(crate) cors: Cors,
     pub(crate) shutdown_grace: Duration,
     pub(crate) log: LogSettings,
 }
@@ -102,17 +112,22 @@ impl Settings {
             text.parse::<u16>().map_err(|_| "must be a port number from 0 to 65535")
         });
         let port = port.unwrap_or(0);
+        let public_urls = reader.public_urls(local, port)?;
         let settings = Self {
             environment,
             version: reader.text("APP_VERSION").unwrap_or(env!("CARGO_PKG_VERSION").to_owned()),
             host: reader.text("HOST").unwrap_or_else(|| default_host(environment).to_owned()),
             port,
-            public_urls: reader.public_urls(local, port)?,
+            access: reader.access(local, public_urls.are_all_loopback()),
+            limits: reader.limits(),
+            cors: reader.cors(environment),
+            public_urls,
             twilio: reader.twilio(local),
+            sending: SendingSettings::read(&mut reader),
+            tenants: TenantSettings::read(&mut reader),
             database: reader.database(local),
             migrate_on_start: reader.switch("MIGRATE_ON_START"),
             region: reader.required("DEFAULT_REGION", Region::from_str).unwrap_or_default(),
-            access: reader.access(local),
             shutdown_grace: reader.required("SHUTDOWN_GRACE", duration).unwrap_or_default(),
             log: reader.log(local),
         };
@@ -226,7 +241,15 @@ impl Reader {
 
     /// Looks at the other settings too, so that one start tells all.
     fn give_up(&mut self, local: bool) -> Problems {
-        let _ = (self.twilio(local), self.database(local), self.access(local), self.log(local));
+        let _ = (
+            self.twilio(local),
+            SendingSettings::read(self),
+            self.database(local),
+            self.access(local, true),
+            self.limits(),
+            self.cors(Environment::Prod),
+            self.log(local),
+        );
         Problems(std::mem::take(&mut self.problems))
     }
 
@@ -271,20 +294,48 @@ impl Reader {
         DatabaseSettings::Sqlite { path: path.unwrap_or_default().into() }
     }
 
-    fn access(&mut self, local: bool) -> Access {
+    fn access(&mut self, local: bool, loopback: bool) -> Access {
         let keys = self.optional("API_KEYS", ApiKeys::parse).filter(|keys| !keys.is_empty());
-        let on = self.switch("API_AUTH");
+        if !self.switch("API_AUTH") {
+            return Access::Open;
+        }
         match keys {
-            Some(keys) if on => Access::Keys(keys),
-            None if on && !local => {
+            Some(keys) => Access::Keys(keys),
+            None if local && loopback => Access::Loopback,
+            None if local => Access::Closed,
+            None => {
                 self.problem(
                     "API_KEYS",
                     "must be given outside APP_ENV=local, or API_AUTH=off in a closed network",
                 );
-                Access::Open
+                Access::Closed
             }
-            _ => Access::Open,
         }
+    }
+
+    fn limits(&mut self) -> LimitSettings {
+        let mut count = |name| {
+            let count = self.required(name, |text| {
+                let count =
+                    text.parse::<NonZeroU32>().ok().filter(|count| count.get() <= 1_000_000);
+                count.ok_or("must be a whole number from 1 to 1000000")
+            });
+            count.unwrap_or(NonZeroU32::MIN)
+        };
+        let (per_second, burst) = (count("RATE_LIMIT"), count("RATE_LIMIT_BURST"));
+        let trusted_hops = self.required("TRUSTED_PROXY_HOPS", |text| match text.parse() {
+            Ok(hops @ 0..=100) => Ok(hops),
+            _ => Err("must be a whole number from 0 to 100"),
+        });
+        LimitSettings { per_second, burst, trusted_hops: trusted_hops.unwrap_or_default() }
+    }
+
+    fn cors(&mut self, environment: Environment) -> Cors {
+        let given = self.optional("CORS_ORIGINS", Cors::parse);
+        given.unwrap_or(match environment {
+            Environment::Local | Environment::Dev => Cors::Everybody,
+            Environment::Staging | Environment::Prod => Cors::Off,
+        })
     }
 
     fn log(&mut self, local: bool) -> LogSettings {
@@ -365,9 +416,21 @@ mod tests {
             ("MIGRATE_ON_START", "hunter2"),
             ("DEFAULT_REGION", "hunter2"),
             ("API_KEYS", "hunter2"),
+            ("RATE_LIMIT", "0"),
+            ("RATE_LIMIT_BURST", "hunter2"),
+            ("TRUSTED_PROXY_HOPS", "-1"),
+            ("CORS_ORIGINS", "hunter2"),
             ("SHUTDOWN_GRACE", "hunter2"),
             ("LOG_FORMAT", "hunter2"),
             ("DATABASE_POOL_SIZE", "hunter2"),
+            ("TWILIO_PHONE_NUMBER", "hunter2 hunter2"),
+            ("TWILIO_API_BASE_URL", "http://hunter2"),
+            ("TWILIO_SEND_MAX_RETRIES", "hunter2"),
+            ("TWILIO_SEND_BASE_BACKOFF_MS", "hunter2"),
+            ("SEND_WAIT", "hunter2"),
+            ("SEND_EXPIRY", "0s"),
+            ("JOB_LEASE", "15s"),
+            ("JOB_CONCURRENCY", "0"),
         ] {
             let mut given = PROD.to_vec();
             given.retain(|(known, _)| *known != name);
@@ -376,6 +439,29 @@ mod tests {
             assert!(problems.contains(name), "{name} in {problems}");
             assert!(!problems.contains("hunter2"), "{problems}");
         }
+    }
+
+    #[test]
+    fn without_keys_only_a_loopback_service_is_open_and_only_locally() {
+        let access = |given: &[(&str, &str)]| read(given).map(|settings| settings.access);
+        for url in ["http://localhost:8080", "http://127.0.0.1", "http://[::1]:8080/sms"] {
+            assert!(matches!(access(&[("PUBLIC_BASE_URL", url)]), Ok(Access::Loopback)), "{url}");
+        }
+        for url in ["https://sms.example.com", "http://localhost,https://tunnel.example.com"] {
+            assert!(matches!(access(&[("PUBLIC_BASE_URL", url)]), Ok(Access::Closed)), "{url}");
+        }
+        assert!(matches!(access(&[]), Ok(Access::Loopback)));
+        assert!(matches!(access(&[("API_AUTH", "off")]), Ok(Access::Open)));
+        let key = format!("a:*:{}", "0".repeat(64));
+        assert!(matches!(access(&[("API_KEYS", &key)]), Ok(Access::Keys(_))));
+    }
+
+    #[test]
+    fn pages_of_other_sites_may_call_a_developers_service_only() {
+        assert_eq!(read(&[]).unwrap().cors, Cors::Everybody);
+        assert_eq!(read(&PROD).unwrap().cors, Cors::Off);
+        let given = [PROD.as_slice(), &[("CORS_ORIGINS", "https://a.example")]].concat();
+        assert_eq!(read(&given).unwrap().cors, Cors::Origins(vec!["https://a.example".into()]));
     }
 
     #[test]

@@ -9,11 +9,19 @@
     reason = "a test that panics has failed, and says what it measured"
 )]
 
+mod access;
 mod clients;
 mod contract;
 mod database;
+mod documents;
+mod orchestrator;
+mod privacy;
 mod proof;
+mod relay;
+mod scripted_twilio;
+mod sending;
 mod service;
 mod signed;
 mod startup;
+mod tenants;
 mod twilio;

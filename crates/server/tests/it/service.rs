@@ -18,10 +18,16 @@ pub(crate) const PUBLIC: &str = "https://sms.example.com";
 pub(crate) struct Settings(BTreeMap<&'static str, String>);
 
 impl Settings {
-    /// A local service that keeps its texts at `database_url`.
+    /// No setting at all.
+    pub(crate) fn none() -> Self {
+        Self(BTreeMap::new())
+    }
+
+    /// A local service that keeps its texts at `database_url`, and lets everybody in.
     pub(crate) fn local(database_url: &str) -> Self {
-        let none = Self(BTreeMap::new());
-        none.with("APP_ENV", "local")
+        Self::none()
+            .with("APP_ENV", "local")
+            .with("API_AUTH", "off")
             .with("PORT", "0")
             .with("LOG_FORMAT", "json")
             .with("PUBLIC_BASE_URL", PUBLIC)
@@ -32,6 +38,11 @@ impl Settings {
     pub(crate) fn with(mut self, name: &'static str, value: &str) -> Self {
         self.0.insert(name, value.to_owned());
         self
+    }
+
+    /// The same with keys.
+    pub(crate) fn with_keys(self, entries: &str) -> Self {
+        self.with("API_AUTH", "on").with("API_KEYS", entries)
     }
 
     fn command(&self) -> Command {

@@ -113,6 +113,7 @@ fn a_second_process_on_one_sqlite_file_says_what_to_do() {
 #[test]
 fn settings_that_do_not_fit_are_all_told_at_once() {
     let wrong = Settings::local("mysql://hunter2").with("APP_ENV", "prod").with("PORT", "http");
+    let wrong = wrong.with("API_AUTH", "on");
     let ended = wrong.run(&[]);
     let said = String::from_utf8(ended.stderr).unwrap();
     assert_eq!(ended.status.code(), Some(78));

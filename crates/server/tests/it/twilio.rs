@@ -17,9 +17,14 @@ pub(crate) struct Webhook {
 impl Webhook {
     /// Fields, signed for a path of the public URL.
     pub(crate) fn signed(target: &str, fields: &[(&str, &str)]) -> Self {
+        Self::signed_at(PUBLIC, target, fields)
+    }
+
+    /// The same for a service that Twilio knows under another URL.
+    pub(crate) fn signed_at(public: &str, target: &str, fields: &[(&str, &str)]) -> Self {
         let key = Key::new(TOKEN).unwrap();
         let payload = Payload::Form(fields.iter().copied().collect::<Fields<'_>>());
-        let signature = sign(&format!("{PUBLIC}{target}"), &payload, &key).to_string();
+        let signature = sign(&format!("{public}{target}"), &payload, &key).to_string();
         let body = Serializer::new(String::new()).extend_pairs(fields).finish().into_bytes();
         Self { target: target.to_owned(), signature, body }
     }

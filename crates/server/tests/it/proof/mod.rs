@@ -5,6 +5,8 @@ mod crashes;
 mod hostile;
 mod load;
 mod outages;
+mod rate;
+mod sends;
 mod traffic;
 
 /// How much of something to do: `name` in the environment, else the small number.

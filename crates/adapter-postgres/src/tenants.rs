@@ -1,0 +1,155 @@
+//! Whom a conversation belongs to, and what the conversations of one tenant take from each other.
+
+use diesel::dsl::sql;
+use diesel::prelude::*;
+use diesel::result::Error as QueryError;
+use diesel::sql_types::{Bool, Uuid as SqlUuid};
+use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
+use domain::conversation::{Conversation, ConversationId};
+use domain::language::Language;
+use domain::ports::{ConversationKey, LookupKept, LookupResult};
+use domain::tenant::TenantId;
+use domain::timestamp::Timestamp;
+use futures_util::future::try_join_all;
+use futures_util::try_join;
+
+use crate::locks::{hold_tenant, hold_tenant_of};
+use crate::prepared::{Prepared, Rows};
+use crate::rows::{ConversationColumns, ConversationRow, read_conversations};
+use crate::schema::sms_conversations;
+use crate::{conversations, jobs};
+
+/// Keeps what a lookup said of a conversation's number.
+pub(crate) async fn record_lookup(
+    conn: &mut AsyncPgConnection,
+    found: &LookupResult,
+) -> QueryResult<Option<LookupKept>> {
+    let key = ConversationKey::Id(found.conversation);
+    conn.transaction(async |conn| {
+        let conn = &*conn;
+        let ((), before, other) = try_join!(
+            hold_named(conn, found),
+            conversations::lock(conn, &key),
+            latest_other(conn, found),
+        )?;
+        let Some(before) = before else {
+            return Ok(None);
+        };
+        let after = before.looked_up(found);
+        let joined = other.filter(|_| after.tenant_id != before.tenant_id);
+        let after = joined.map_or_else(|| after.clone(), |other| after.beside(&other, found.at));
+        let news = after.language_news(found.language_job, found.at);
+        try_join!(conversations::update(conn, &after), jobs::enqueue(conn, news.as_slice()))?;
+        Ok(Some(LookupKept { before: before.tenant_id, after: after.tenant_id }))
+    })
+    .await
+}
+
+async fn hold_named(conn: &AsyncPgConnection, found: &LookupResult) -> QueryResult<()> {
+    match &found.tenant {
+        Some(tenant) => hold_tenant(conn, tenant).await,
+        None => Ok(()),
+    }
+}
+
+/// The other conversation of the tenant that was named that was active last, if there is one. It is
+/// not locked: what changes in it now is carried on by itself.
+async fn latest_other(
+    mut conn: &AsyncPgConnection,
+    found: &LookupResult,
+) -> QueryResult<Option<Conversation>> {
+    use sms_conversations::dsl;
+    let Some(tenant) = &found.tenant else {
+        return Ok(None);
+    };
+    let latest: Option<ConversationRow> = dsl::sms_conversations
+        .filter(dsl::tenant_id.eq(tenant.as_str()))
+        .filter(dsl::id.ne(found.conversation.0))
+        .order((dsl::last_activity_at.desc(), dsl::id.desc()))
+        .select(ConversationRow::as_select())
+        .first(&mut conn)
+        .await
+        .optional()?;
+    Ok(latest.map(Conversation::try_from).transpose()?)
+}
+
+/// Carries a conversation's language to the others of its tenant.
+pub(crate) async fn carry_language(
+    conn: &mut AsyncPgConnection,
+    conversation: ConversationId,
+    at: Timestamp,
+) -> QueryResult<Option<Conversation>> {
+    loop {
+        match carry(conn, conversation, at).await {
+            // It got another tenant while we waited: others are to be locked.
+            Err(QueryError::RollbackTransaction) => {}
+            carried => return carried,
+        }
+    }
+}
+
+/// `RollbackTransaction` where the tenant that is held is not the conversation's any more.
+async fn carry(
+    conn: &mut AsyncPgConnection,
+    conversation: ConversationId,
+    at: Timestamp,
+) -> QueryResult<Option<Conversation>> {
+    conn.transaction(async |conn| {
+        let conn = &*conn;
+        let (held, locked) =
+            try_join!(hold_tenant_of(conn, conversation), lock_family(conn, conversation))?;
+        let (known, others): (Vec<_>, Vec<_>) =
+            locked.into_iter().partition(|locked| locked.id == conversation);
+        let Some(known) = known.into_iter().next() else {
+            return Ok(None);
+        };
+        if known.tenant_id.as_ref().map(TenantId::as_str) != held.as_deref() {
+            return Err(QueryError::RollbackTransaction);
+        }
+        // One that left the tenant in that moment is none of the others.
+        let others = others.iter().filter(|other| other.tenant_id == known.tenant_id);
+        let carried = others.map(|other| (other, other.beside(&known, at)));
+        let changed: Vec<_> =
+            carried.filter(|(other, after)| *other != after).map(|(_, after)| after).collect();
+        try_join_all(changed.iter().map(|after| conversations::update(conn, after))).await?;
+        Ok(Some(known))
+    })
+    .await
+}
+
+async fn lock_family(
+    mut conn: &AsyncPgConnection,
+    conversation: ConversationId,
+) -> QueryResult<Vec<Conversation>> {
+    let rows: Vec<ConversationRow> = family(conversation).load(&mut conn).await?;
+    read_conversations(rows)
+}
+
+/// The conversation and the others of its tenant, locked in the order of their ids.
+pub(crate) fn family(
+    ConversationId(id): ConversationId,
+) -> Prepared<impl Rows<ConversationColumns>> {
+    let of_tenant = sql::<Bool>("id = ")
+        .bind::<SqlUuid, _>(id)
+        .sql(" or tenant_id = (select tenant_id from sms_conversations where id = ")
+        .bind::<SqlUuid, _>(id)
+        .sql(")");
+    let rows = sms_conversations::table
+        .filter(of_tenant)
+        .order(sms_conversations::id)
+        .select(ConversationRow::as_select())
+        .for_no_key_update();
+    Prepared(rows)
+}
+
+/// Remembers what the tenant's profile was told.
+pub(crate) async fn mark_language_told(
+    mut conn: &AsyncPgConnection,
+    ConversationId(id): ConversationId,
+    language: Language,
+) -> QueryResult<()> {
+    let update = diesel::update(sms_conversations::table.find(id))
+        .set(sms_conversations::told_language.eq(language.as_str()));
+    Prepared(update).execute(&mut conn).await?;
+    Ok(())
+}

@@ -1,0 +1,163 @@
+//! Which tenant a conversation belongs to, and the language that it shares with others of them.
+
+use diesel::prelude::*;
+use diesel::sql_query;
+use diesel::sql_types::{BigInt, Text};
+use diesel::sqlite::Sqlite;
+use domain::conversation::{Conversation, ConversationId};
+use domain::job::{Job, JobId, NewJob};
+use domain::language::Language;
+use domain::ports::{ConversationKey, LookupKept, LookupResult, Reconciliation};
+use domain::tenant::TenantId;
+use domain::timestamp::Timestamp;
+
+use crate::failure::Failure;
+use crate::prepared::Prepared;
+use crate::rows::{ConversationRow, uuid};
+use crate::schema::sms_conversations;
+use crate::{jobs, reading, writing};
+
+/// In the words of the indexes, which SQLite compares.
+const UNKNOWN: &str = "
+    select id from sms_conversations
+    where tenant_id is null and coalesce(tenant_checked_at, created_at) < ?1
+        and not exists (
+            select 1 from jobs
+            where unique_key = 'tenant_lookup:' || sms_conversations.id and state <> 'done'
+        )
+    order by coalesce(tenant_checked_at, created_at), id
+    limit ?2";
+
+#[derive(QueryableByName)]
+struct Unknown {
+    #[diesel(sql_type = Text)]
+    id: String,
+}
+
+/// Keeps what a lookup said; `None` where there is no such conversation.
+pub(crate) fn record_lookup(
+    conn: &mut SqliteConnection,
+    found: &LookupResult,
+) -> Result<Option<LookupKept>, Failure> {
+    let key = ConversationKey::Id(found.conversation);
+    let Some(before) = reading::conversation(conn, &key)? else {
+        return Ok(None);
+    };
+    let mut after = before.looked_up(found);
+    if after.tenant_id != before.tenant_id
+        && let Some(other) = latest_other(conn, &after)?
+    {
+        after = after.beside(&other, found.at);
+    }
+    writing::revise(conn, &after)?;
+    if let Some(news) = after.language_news(found.language_job, found.at) {
+        jobs::enqueue(conn, &news)?;
+    }
+    Ok(Some(LookupKept { before: before.tenant_id, after: after.tenant_id }))
+}
+
+/// Writes lookups that are due again, the longest waiting first; gives how many.
+pub(crate) fn reconcile(conn: &mut SqliteConnection, due: &Reconciliation) -> Result<u64, Failure> {
+    let limit = i64::try_from(due.jobs.len()).unwrap_or(i64::MAX);
+    let unknown = sql_query(UNKNOWN)
+        .bind::<Text, _>(due.looked_up_before.to_string())
+        .bind::<BigInt, _>(limit);
+    let unknown: Vec<Unknown> = Prepared(unknown).load(conn)?;
+    for (row, id) in unknown.iter().zip(&due.jobs) {
+        jobs::enqueue(conn, &lookup(row, *id, due.at)?)?;
+    }
+    Ok(u64::try_from(unknown.len()).unwrap_or(u64::MAX))
+}
+
+fn lookup(row: &Unknown, id: JobId, at: Timestamp) -> Result<NewJob, Failure> {
+    let conversation = ConversationId(uuid(&row.id)?);
+    Ok(NewJob { id, job: Job::TenantLookup { conversation }, run_at: at })
+}
+
+/// Carries a conversation's language to the others of its tenant; `None` where there is no such
+/// conversation.
+pub(crate) fn carry_language(
+    conn: &mut SqliteConnection,
+    conversation: ConversationId,
+    at: Timestamp,
+) -> Result<Option<Conversation>, Failure> {
+    let Some(known) = reading::conversation(conn, &ConversationKey::Id(conversation))? else {
+        return Ok(None);
+    };
+    for other in others(conn, &known)? {
+        let after = other.beside(&known, at);
+        if after != other {
+            writing::revise(conn, &after)?;
+        }
+    }
+    Ok(Some(known))
+}
+
+/// Remembers what the tenant's profile was told.
+pub(crate) fn mark_told(
+    conn: &mut SqliteConnection,
+    conversation: ConversationId,
+    language: Language,
+) -> Result<(), Failure> {
+    let update = diesel::update(sms_conversations::table.find(conversation.to_string()))
+        .set(sms_conversations::told_language.eq(language.as_str()));
+    Prepared(update).execute(conn)?;
+    Ok(())
+}
+
+/// The other conversation of its tenant that was active last.
+fn latest_other(
+    conn: &mut SqliteConnection,
+    of: &Conversation,
+) -> Result<Option<Conversation>, Failure> {
+    let Some(tenant) = &of.tenant_id else {
+        return Ok(None);
+    };
+    let row: Option<ConversationRow> = others_of(tenant, of.id).first(conn).optional()?;
+    row.map(Conversation::try_from).transpose()
+}
+
+/// The other conversations of its tenant, the latest active first.
+fn others(conn: &mut SqliteConnection, of: &Conversation) -> Result<Vec<Conversation>, Failure> {
+    let Some(tenant) = &of.tenant_id else {
+        return Ok(Vec::new());
+    };
+    let rows: Vec<ConversationRow> = others_of(tenant, of.id).load(conn)?;
+    rows.into_iter().map(Conversation::try_from).collect()
+}
+
+#[diesel::dsl::auto_type(no_type_alias)]
+fn others_of(tenant: &TenantId, id: ConversationId) -> _ {
+    let (tenant, id): (String, String) = (tenant.to_string(), id.to_string());
+    let row: diesel::dsl::AsSelect<ConversationRow, Sqlite> = ConversationRow::as_select();
+    sms_conversations::table
+        .filter(sms_conversations::tenant_id.eq(tenant))
+        .filter(sms_conversations::id.ne(id))
+        .order((sms_conversations::last_activity_at.desc(), sms_conversations::id.desc()))
+        .select(row)
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::testing::fixture::uuid;
+
+    use super::*;
+    use crate::plans::{Tables, plan};
+
+    #[test]
+    fn the_longest_waiting_are_read_in_the_order_of_an_index() {
+        let plan = plan(UNKNOWN);
+        for index in ["sms_conversations_unknown", "jobs_unfinished"] {
+            assert!(plan.contains(index), "{plan}");
+        }
+        assert!(!plan.contains("SCAN") && !plan.contains("TEMP B-TREE"), "{plan}");
+    }
+
+    #[test]
+    fn the_others_of_a_tenant_are_read_in_the_order_of_an_index() {
+        let tenant = TenantId::parse("T_1").unwrap();
+        let plan = Tables::empty().plan_of(&others_of(&tenant, ConversationId(uuid(1))));
+        assert!(plan.contains("SEARCH") && plan.contains("sms_conversations_of_tenant"), "{plan}");
+        assert_eq!(plan.lines().count(), 1, "{plan}");
+    }
+}

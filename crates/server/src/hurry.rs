@@ -1,0 +1,85 @@
+//! Twilio, as a process sees it that may have to stop before Twilio answers.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use domain::message::TwilioSid;
+use domain::ports::{
+    PageToken, Provider, ProviderError, ProviderFault, ProviderMessage, ProviderPage, SendOrder,
+    SendOutcome, Sought,
+};
+use domain::text::Text;
+use domain::timestamp::Timestamp;
+use tokio_util::sync::CancellationToken;
+
+/// Cuts every call short once `hurry` is cancelled. What a request to send came to is then not
+/// known, and said to be so.
+pub(crate) struct Hurried {
+    pub(crate) provider: Arc<dyn Provider>,
+    pub(crate) hurry: CancellationToken,
+}
+
+/// The process stops.
+#[derive(Debug, thiserror::Error)]
+#[error("the service stops")]
+struct Stopping;
+
+impl Hurried {
+    async fn in_time<T>(
+        &self,
+        call: impl Future<Output = Result<T, ProviderError>>,
+    ) -> Result<T, ProviderError> {
+        tokio::select! {
+            biased;
+            answer = call => answer,
+            () = self.hurry.cancelled() => {
+                Err(ProviderError::Unavailable { retry_after: None, source: Stopping.into() })
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl Provider for Hurried {
+    async fn send(&self, order: &SendOrder) -> SendOutcome {
+        tokio::select! {
+            biased;
+            outcome = self.provider.send(order) => outcome,
+            () = self.hurry.cancelled() => SendOutcome::Ambiguous(ProviderFault {
+                status: None,
+                code: Some("shutdown".into()),
+                message: Some("the service stopped before Twilio answered".into()),
+            }),
+        }
+    }
+
+    fn call_timeout(&self) -> Duration {
+        self.provider.call_timeout()
+    }
+
+    async fn find_sent(&self, sought: &Sought) -> Result<Vec<ProviderMessage>, ProviderError> {
+        self.in_time(self.provider.find_sent(sought)).await
+    }
+
+    async fn fetch(&self, sid: &TwilioSid) -> Result<Option<ProviderMessage>, ProviderError> {
+        self.in_time(self.provider.fetch(sid)).await
+    }
+
+    async fn list_since(
+        &self,
+        to: &Text,
+        since: Timestamp,
+        page: Option<PageToken>,
+    ) -> Result<ProviderPage, ProviderError> {
+        self.in_time(self.provider.list_since(to, since, page)).await
+    }
+
+    async fn check(&self) -> Result<(), ProviderError> {
+        self.in_time(self.provider.check()).await
+    }
+
+    fn explain(&self, code: &str) -> Option<&'static str> {
+        self.provider.explain(code)
+    }
+}

@@ -1,0 +1,235 @@
+//! The parts of the service, made from its settings and wired together.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use adapter_http::{Health, Limits, Probe, Services};
+use adapter_language::NgramDetector;
+use adapter_monitor::{MonitorClient, MonitorSettings, ProfileClient, ProfileSettings};
+use adapter_twilio::{ClientSettings, GateSettings, TwilioClient, TwilioGate};
+use anyhow::Context;
+use domain::backlog::Backlog;
+use domain::identify::{Identify, IdentifyPorts, LookupRules};
+use domain::inbox::Inbox;
+use domain::outbox::{Outbox, OutboxPorts, SendRules};
+use domain::ports::{Clock, IdSource, TenantDirectory, TenantProfiles};
+use domain::receipts::Receipts;
+use domain::senders::Senders;
+use domain::threads::Threads;
+use tokio::runtime::Handle;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::{Settings, TenantSettings};
+use crate::database::{Database, Stores};
+use crate::hurry::Hurried;
+use crate::ports::{Dice, SystemClock, TokioTimer, UuidV7};
+use crate::worker::{Crew, CrewSettings, WorkTools, WorkerSettings};
+
+/// How many lookups run at once.
+const LOOKUPS: usize = 8;
+/// A lookup asks for four spellings, each of them for half a minute at most.
+const LOOKUP_LEASE: Duration = Duration::from_mins(3);
+
+/// What runs: the HTTP side, and the worker behind it.
+pub(crate) struct Parts {
+    pub(crate) services: Services,
+    pub(crate) crew: Crew,
+}
+
+impl Parts {
+    /// Makes them from the settings; nothing runs yet. `hurry` cuts calls to Twilio short.
+    pub(crate) fn make(
+        settings: &Settings,
+        database: &Database,
+        hurry: &CancellationToken,
+    ) -> anyhow::Result<Self> {
+        let stores = database.stores();
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let ids: Arc<dyn IdSource> = Arc::new(UuidV7);
+        let outbox = outbox(settings, &stores, hurry)?;
+        let identify = identify(settings, &stores)?;
+        let keep = settings.sending.keep;
+        let backlog = Backlog::new(stores.queue.clone(), clock.clone(), keep);
+        let tools = WorkTools {
+            queue: stores.queue.clone(),
+            store: stores.messages.clone(),
+            outbox: outbox.clone(),
+            identify: identify.clone(),
+            backlog: backlog.clone(),
+            clock: clock.clone(),
+            chance: Arc::new(Dice),
+        };
+        let crew = Crew::new(tools, crew_settings(settings), &Handle::current());
+        let threads = threads(settings, &stores);
+        let store = stores.messages;
+        let prefixes = settings.public_urls.prefixes();
+        let services = Services {
+            gate: Arc::new(gate(settings)),
+            webhook_prefixes: prefixes.into_iter().map(str::to_owned).collect(),
+            inbox: Inbox::new(
+                store.clone(),
+                Arc::new(NgramDetector),
+                clock.clone(),
+                ids.clone(),
+                settings.tenants.ages,
+            ),
+            receipts: Receipts::new(store.clone(), clock.clone(), ids.clone()),
+            threads,
+            outbox: outbox.clone(),
+            backlog,
+            dispatcher: Arc::new(crew.clone()),
+            send_wait: settings.sending.wait,
+            access: settings.access.clone(),
+            limits: Limits::new(settings.limits),
+            cors: settings.cors.clone(),
+            health: Health::with_outside(
+                settings.version.clone(),
+                store,
+                clock.clone(),
+                outbox.map(twilio_probe),
+                identify.has_directory().then(|| monitor_probe(identify)),
+            ),
+            clock,
+            ids,
+        };
+        Ok(Self { services, crew })
+    }
+}
+
+fn gate(settings: &Settings) -> TwilioGate {
+    TwilioGate::new(GateSettings {
+        auth_token: settings.twilio.auth_token.clone().unwrap_or_default(),
+        auth_token_secondary: settings.twilio.auth_token_secondary.clone(),
+        account_sid: settings.twilio.account_sid.clone(),
+        public_urls: settings.public_urls.clone(),
+        region: settings.region,
+    })
+}
+
+/// None where the settings that sending needs are not given.
+fn outbox(
+    settings: &Settings,
+    stores: &Stores,
+    hurry: &CancellationToken,
+) -> anyhow::Result<Option<Outbox>> {
+    let sending = &settings.sending;
+    let (Some(account_sid), Some(auth_token)) =
+        (&settings.twilio.account_sid, &settings.twilio.auth_token)
+    else {
+        return Ok(None);
+    };
+    if sending.senders.is_empty() {
+        return Ok(None);
+    }
+    let client = TwilioClient::new(&ClientSettings {
+        account_sid: account_sid.clone(),
+        auth_token: auth_token.clone(),
+        api_url: sending.api_url.clone(),
+        public_urls: settings.public_urls.clone(),
+        connect_timeout: sending.connect_timeout,
+        timeout: sending.timeout,
+    })?;
+    let ports = OutboxPorts {
+        store: stores.outbound.clone(),
+        queue: stores.queue.clone(),
+        provider: Arc::new(Hurried { provider: Arc::new(client), hurry: hurry.clone() }),
+        clock: Arc::new(SystemClock),
+        timer: Arc::new(TokioTimer),
+        ids: Arc::new(UuidV7),
+        chance: Arc::new(Dice),
+    };
+    let rules = SendRules {
+        region: settings.region,
+        expiry: sending.expiry,
+        quiet_period: sending.quiet_period,
+        backoff: sending.backoff,
+        max_retries: sending.max_retries,
+        lease: sending.job_lease,
+        keep_keys: sending.keep.idempotency_keys,
+        lookup_ages: settings.tenants.ages,
+        pacing: Some(sending.pacing),
+    };
+    let senders = Senders::new(sending.senders.clone(), settings.region);
+    Ok(Some(Outbox::new(ports, rules, senders)))
+}
+
+fn identify(settings: &Settings, stores: &Stores) -> anyhow::Result<Identify> {
+    let tenants = &settings.tenants;
+    let ports = IdentifyPorts {
+        messages: stores.messages.clone(),
+        conversations: stores.conversations.clone(),
+        queue: stores.queue.clone(),
+        directory: directory(tenants)?,
+        profiles: profiles(tenants)?,
+        clock: Arc::new(SystemClock),
+        ids: Arc::new(UuidV7),
+        chance: Arc::new(Dice),
+    };
+    let rules = LookupRules { region: settings.region, unknown_for: tenants.ages.nobody };
+    Ok(Identify::new(ports, rules))
+}
+
+fn directory(tenants: &TenantSettings) -> anyhow::Result<Option<Arc<dyn TenantDirectory>>> {
+    let Some(base_url) = &tenants.monitor else {
+        return Ok(None);
+    };
+    let client = MonitorClient::new(&MonitorSettings {
+        lookup_path: tenants.lookup_path.clone(),
+        api_key: tenants.api_key.clone(),
+        ..MonitorSettings::new(base_url.clone())
+    });
+    Ok(Some(Arc::new(client.context("MONITOR_API_URL, MONITOR_API_KEY")?)))
+}
+
+fn profiles(tenants: &TenantSettings) -> anyhow::Result<Option<Arc<dyn TenantProfiles>>> {
+    let Some(base_url) = &tenants.profiles else {
+        return Ok(None);
+    };
+    let client = ProfileClient::new(&ProfileSettings {
+        api_key: tenants.api_key.clone(),
+        ..ProfileSettings::new(base_url.clone())
+    });
+    Ok(Some(Arc::new(client.context("TENANT_PROFILE_API_URL, MONITOR_API_KEY")?)))
+}
+
+fn threads(settings: &Settings, stores: &Stores) -> Threads {
+    Threads::on(
+        stores.messages.clone(),
+        stores.outbound.clone(),
+        stores.conversations.clone(),
+        Arc::new(SystemClock),
+        settings.region,
+    )
+}
+
+fn crew_settings(settings: &Settings) -> CrewSettings {
+    let sends = WorkerSettings {
+        concurrency: settings.sending.job_concurrency,
+        lease: settings.sending.job_lease,
+        poll: settings.sending.job_poll,
+    };
+    let tenants = WorkerSettings { concurrency: LOOKUPS, lease: LOOKUP_LEASE, ..sends };
+    CrewSettings { sends, tenants }
+}
+
+fn twilio_probe(outbox: Outbox) -> Probe {
+    Arc::new(move || {
+        let outbox = outbox.clone();
+        Box::pin(async move { works("twilio", outbox.check_provider().await) })
+    })
+}
+
+fn monitor_probe(identify: Identify) -> Probe {
+    Arc::new(move || {
+        let identify = identify.clone();
+        Box::pin(async move { works("monitor", identify.check_directory().await) })
+    })
+}
+
+fn works(service: &'static str, answer: Result<(), impl std::error::Error>) -> bool {
+    if let Err(error) = &answer {
+        let cause = error.source().map(ToString::to_string);
+        tracing::warn!(service, %error, cause, "does not work");
+    }
+    answer.is_ok()
+}
