@@ -64,6 +64,16 @@ impl DeliveryStatus {
         Self::ALL.into_iter().find(|status| status.as_str() == word)
     }
 
+    /// Which way messages with that status go; `None` where it can be either.
+    #[must_use]
+    pub fn direction(self) -> Option<Direction> {
+        match self {
+            Self::Receiving | Self::Received => Some(Direction::Inbound),
+            Self::Unknown => None,
+            _ => Some(Direction::Outbound),
+        }
+    }
+
     /// Whether nothing further is to be expected of a message from us.
     #[must_use]
     pub fn is_final(self) -> bool {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::conversation::{Conversation, ConversationId};
+use crate::delivery::DeliveryStatus;
 use crate::error::{Error, Invalid, Thing};
 use crate::message::{MessageDetail, MessageId, TwilioSid};
 use crate::phone::{Address, Region};
@@ -58,6 +59,11 @@ impl Threads {
     /// # Errors
     /// [`Error::External`] where the store does not answer.
     pub async fn messages(&self, query: &MessageQuery) -> Result<MessagePage, Error> {
+        // Nothing goes both ways: the store would read everything to find that out.
+        let ways = query.direction.zip(query.status.and_then(DeliveryStatus::direction));
+        if ways.is_some_and(|(asked, only)| asked != only) {
+            return Ok(MessagePage { messages: Vec::new(), next: None });
+        }
         Ok(self.outbound.list_messages(query).await?)
     }
 

@@ -215,19 +215,19 @@ fn crew_settings(settings: &Settings) -> CrewSettings {
 fn twilio_probe(outbox: Outbox) -> Probe {
     Arc::new(move || {
         let outbox = outbox.clone();
-        Box::pin(async move { works("twilio", outbox.check_provider().await) })
+        Box::pin(async move { works("twilio", &outbox.check_provider().await) })
     })
 }
 
 fn monitor_probe(identify: Identify) -> Probe {
     Arc::new(move || {
         let identify = identify.clone();
-        Box::pin(async move { works("monitor", identify.check_directory().await) })
+        Box::pin(async move { works("monitor", &identify.check_directory().await) })
     })
 }
 
-fn works(service: &'static str, answer: Result<(), impl std::error::Error>) -> bool {
-    if let Err(error) = &answer {
+fn works(service: &'static str, answer: &Result<(), impl std::error::Error>) -> bool {
+    if let Err(error) = answer {
         let cause = error.source().map(ToString::to_string);
         tracing::warn!(service, %error, cause, "does not work");
     }

@@ -9,6 +9,5 @@ mod outages;
 mod pages;
 mod queue;
 mod sending;
-mod sending_histories;
 mod sharing;
 mod tenants;
