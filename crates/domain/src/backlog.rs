@@ -71,11 +71,22 @@ impl Backlog {
         }
     }
 
-    /// Deletes a batch of what is older than it needs to be.
+    /// Deletes what is older than it needs to be, batch by batch, each a transaction of its own.
     ///
     /// # Errors
-    /// [`StoreError`]: try again later.
+    /// [`StoreError`]: the batches before it are gone; try again later.
     pub async fn sweep(&self) -> Result<Swept, StoreError> {
+        let mut all = Swept::default();
+        loop {
+            let batch = self.sweep_batch().await?;
+            all = all.and(batch);
+            if batch.largest() < u64::from(SWEEP) {
+                return Ok(all);
+            }
+        }
+    }
+
+    async fn sweep_batch(&self) -> Result<Swept, StoreError> {
         let now = self.clock.now();
         let what = Housekeeping {
             done_jobs: now.before(self.keep.done_jobs),

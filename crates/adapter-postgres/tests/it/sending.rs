@@ -6,7 +6,7 @@ use std::pin::Pin;
 use adapter_postgres::PgStore;
 use domain::conversation::ConversationId;
 use domain::idempotency::IdempotencyKey;
-use domain::job::{ClaimedJob, JobEnding};
+use domain::job::{ClaimedJob, JobEnding, JobId};
 use domain::message::MessageId;
 use domain::ports::{
     Acceptance, Begun, Housekeeping, JobClaim, JobQueue, JobRetry, MessageKey, MessageStore,
@@ -191,6 +191,7 @@ fn about_message(store: &PgStore, number: u32, message: MessageId) -> Vec<Call<'
             let mut new = new_outbound(other, TENANT);
             new.id = MessageId(uuid(90_000_000 + other));
             new.conversation = ConversationId(uuid(91_000_000 + other));
+            new.send_job = JobId(uuid(92_000_000 + other));
             new.idempotency.key = IdempotencyKey::Given(format!("key {}", number % 100));
             store.accept_outbound(&new).await.map(drop)
         }));

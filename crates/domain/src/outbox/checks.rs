@@ -13,12 +13,22 @@ const CLAIM: Duration = Duration::from_mins(15);
 const BATCH: u32 = 50;
 
 impl Outbox {
-    /// Makes the checks that are due, a batch of them, and gives their number. `receipts` takes
-    /// what Twilio says.
+    /// Makes the checks that are due and gives their number. `receipts` takes what Twilio says.
     ///
     /// # Errors
     /// [`StoreError`]: those that were claimed come back later.
     pub async fn check_statuses(&self, receipts: &dyn MessageStore) -> Result<usize, StoreError> {
+        let mut checked = 0;
+        loop {
+            let batch = self.check_batch(receipts).await?;
+            checked += batch;
+            if u32::try_from(batch).unwrap_or(u32::MAX) < BATCH {
+                return Ok(checked);
+            }
+        }
+    }
+
+    async fn check_batch(&self, receipts: &dyn MessageStore) -> Result<usize, StoreError> {
         let OutboxPorts { store, clock, .. } = &self.ports;
         let now = clock.now();
         let due = store.claim_status_checks(now, now.after(CLAIM), BATCH).await?;

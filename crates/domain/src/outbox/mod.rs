@@ -120,6 +120,7 @@ impl Outbox {
                 tracing::info!(
                     message_id = %message.id,
                     conversation_id = %message.conversation,
+                    caller,
                     "message taken in to be sent"
                 );
                 Ok(Taken { message: *message, joined: false, job })

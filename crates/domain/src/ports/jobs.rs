@@ -144,3 +144,21 @@ pub struct Swept {
     /// Reports.
     pub parked_events: u64,
 }
+
+impl Swept {
+    /// Both together.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self {
+            jobs: self.jobs + other.jobs,
+            idempotency_keys: self.idempotency_keys + other.idempotency_keys,
+            parked_events: self.parked_events + other.parked_events,
+        }
+    }
+
+    /// The largest of the three.
+    #[must_use]
+    pub fn largest(self) -> u64 {
+        self.jobs.max(self.idempotency_keys).max(self.parked_events)
+    }
+}

@@ -7,6 +7,7 @@
     reason = "a test that panics has failed"
 )]
 
+mod backlog;
 mod contract_data;
 mod identify;
 mod outbound_properties;
