@@ -13,6 +13,7 @@ use domain::ports::{
     MessageQuery, MessageStore, NewInbound, NewOutbound, NewStatusEvent, OutboundStore,
     Reconciliation, Recorded, StatusRecorded, StoreError, Swept, ThreadPage, ThreadQuery,
 };
+use domain::tenant::TenantId;
 use domain::timestamp::Timestamp;
 use tokio::runtime::Handle;
 
@@ -200,10 +201,13 @@ impl ConversationStore for PgStore {
     async fn mark_language_told(
         &self,
         conversation: ConversationId,
+        tenant: &TenantId,
         language: Language,
-    ) -> Result<(), StoreError> {
+    ) -> Result<bool, StoreError> {
         self.pool
-            .run(async |conn| tenants::mark_language_told(conn, conversation, language).await)
+            .run(async |conn| {
+                tenants::mark_language_told(conn, conversation, tenant, language).await
+            })
             .await
     }
 }

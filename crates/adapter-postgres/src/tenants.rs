@@ -142,14 +142,15 @@ pub(crate) fn family(
     Prepared(rows)
 }
 
-/// Remembers what the tenant's profile was told.
+/// Remembers what the tenant's profile was told, while the conversation is still that tenant's.
 pub(crate) async fn mark_language_told(
     mut conn: &AsyncPgConnection,
     ConversationId(id): ConversationId,
+    tenant: &TenantId,
     language: Language,
-) -> QueryResult<()> {
-    let update = diesel::update(sms_conversations::table.find(id))
-        .set(sms_conversations::told_language.eq(language.as_str()));
-    Prepared(update).execute(&mut conn).await?;
-    Ok(())
+) -> QueryResult<bool> {
+    let known =
+        sms_conversations::table.find(id).filter(sms_conversations::tenant_id.eq(tenant.as_str()));
+    let update = diesel::update(known).set(sms_conversations::told_language.eq(language.as_str()));
+    Ok(Prepared(update).execute(&mut conn).await? == 1)
 }

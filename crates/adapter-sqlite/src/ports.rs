@@ -13,6 +13,7 @@ use domain::ports::{
     MessageQuery, MessageStore, NewInbound, NewOutbound, NewStatusEvent, OutboundStore,
     Reconciliation, Recorded, StatusRecorded, StoreError, Swept, ThreadPage, ThreadQuery,
 };
+use domain::tenant::TenantId;
 use domain::timestamp::Timestamp;
 
 use crate::store::SqliteStore;
@@ -194,9 +195,11 @@ impl ConversationStore for SqliteStore {
     async fn mark_language_told(
         &self,
         conversation: ConversationId,
+        tenant: &TenantId,
         language: Language,
-    ) -> Result<(), StoreError> {
-        self.write(move |conn| tenants::mark_told(conn, conversation, language)).await
+    ) -> Result<bool, StoreError> {
+        let tenant = tenant.clone();
+        self.write(move |conn| tenants::mark_told(conn, conversation, &tenant, language)).await
     }
 }
 

@@ -93,16 +93,18 @@ pub(crate) fn carry_language(
     Ok(Some(known))
 }
 
-/// Remembers what the tenant's profile was told.
+/// Remembers what the tenant's profile was told, while the conversation is still that tenant's.
 pub(crate) fn mark_told(
     conn: &mut SqliteConnection,
     conversation: ConversationId,
+    tenant: &TenantId,
     language: Language,
-) -> Result<(), Failure> {
-    let update = diesel::update(sms_conversations::table.find(conversation.to_string()))
-        .set(sms_conversations::told_language.eq(language.as_str()));
-    Prepared(update).execute(conn)?;
-    Ok(())
+) -> Result<bool, Failure> {
+    let known = sms_conversations::table
+        .find(conversation.to_string())
+        .filter(sms_conversations::tenant_id.eq(tenant.as_str()));
+    let update = diesel::update(known).set(sms_conversations::told_language.eq(language.as_str()));
+    Ok(Prepared(update).execute(conn)? == 1)
 }
 
 /// The other conversation of its tenant that was active last.

@@ -249,8 +249,13 @@ impl Identify {
         match profiles.set_language(tenant, language).await {
             Ok(answer) => {
                 tracing::info!(conversation_id = %conversation.id, ?answer, "language told");
-                self.ports.conversations.mark_language_told(conversation.id, language).await?;
-                Ok((Told::Done, JobEnding::Done))
+                let conversations = &self.ports.conversations;
+                if conversations.mark_language_told(conversation.id, tenant, language).await? {
+                    return Ok((Told::Done, JobEnding::Done));
+                }
+                // It is another tenant's by now, who was told nothing yet.
+                let run_at = self.ports.clock.now();
+                Ok((Told::Later, JobEnding::Continue { job: job.job, run_at }))
             }
             Err(error) => Ok((Told::Later, self.trouble(job, &error))),
         }

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use domain::message::{RawPayload, TwilioSid};
+use domain::message::TwilioSid;
 use domain::ports::{
     PageToken, Provider, ProviderError, ProviderFault, ProviderMessage, ProviderPage, SendOrder,
     SendOutcome, Sought, UnsentReason,
@@ -45,20 +45,7 @@ impl FakeProvider {
 
 /// Takes the message.
 pub(crate) fn accept(order: u32) -> SendOutcome {
-    SendOutcome::Accepted(Box::new(ProviderMessage {
-        sid: fixture::sid(900 + order),
-        status: "queued".into(),
-        error_code: None,
-        error_message: None,
-        inbound: false,
-        from: None,
-        to: None,
-        body: None,
-        num_media: 0,
-        created_at: None,
-        sent_at: None,
-        raw: RawPayload::default(),
-    }))
+    fixture::accepted(900 + order)
 }
 
 /// Refuses it for good.

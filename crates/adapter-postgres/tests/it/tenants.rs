@@ -126,7 +126,10 @@ fn about_conversation(
         }),
         Box::pin(async move { store.carry_language(id, at(turn)).await.map(drop) }),
         Box::pin(async move { store.record_lookup(&found).await.map(drop) }),
-        Box::pin(async move { store.mark_language_told(id, said.language).await }),
+        Box::pin(async move {
+            let tenant = TenantId::parse("T_1").unwrap();
+            store.mark_language_told(id, &tenant, said.language).await.map(drop)
+        }),
         Box::pin(async move {
             let change = Annotation {
                 key: ConversationKey::Id(id),

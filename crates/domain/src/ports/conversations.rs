@@ -51,12 +51,14 @@ pub trait ConversationStore: Send + Sync {
         at: Timestamp,
     ) -> Result<Option<Conversation>, StoreError>;
 
-    /// Remembers that the tenant's profile was told this language for the conversation.
+    /// Remembers that this tenant's profile was told this language for the conversation; `false`
+    /// where the conversation is another tenant's by now, in which case nothing MUST change.
     async fn mark_language_told(
         &self,
         conversation: ConversationId,
+        tenant: &TenantId,
         language: Language,
-    ) -> Result<(), StoreError>;
+    ) -> Result<bool, StoreError>;
 }
 
 /// Which conversations.

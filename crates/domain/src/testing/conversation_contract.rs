@@ -302,7 +302,12 @@ pub mod conversation_promises {
         identify(store, id, "T_1", at(5)).await;
         assert_eq!(jobs_of(store, "tell_language").await, [format!("tell_language:{id}:es")]);
         store.finish_jobs().await;
-        store.mark_language_told(id, Language::Spanish).await.unwrap();
+        let [ours, other] = ["T_1", "T_2"].map(|id| TenantId::parse(id).unwrap());
+        let before = conversation(store, id).await;
+        assert!(!store.mark_language_told(id, &other, Language::Spanish).await.unwrap());
+        assert_eq!(conversation(store, id).await, before, "another tenant was told");
+        assert!(store.mark_language_told(id, &ours, Language::Spanish).await.unwrap());
+        assert_eq!(conversation(store, id).await.told_language, Some(Language::Spanish));
         let say = async |number, language, thousandths| {
             let mut new = inbound(number, "+18605550001");
             new.detection = detection(language, thousandths);

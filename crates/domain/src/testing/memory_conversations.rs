@@ -10,6 +10,7 @@ use crate::ports::{
     Annotated, Annotation, ConversationCursor, ConversationKey, ConversationPage,
     ConversationQuery, ConversationStore, LookupKept, LookupResult, Reconciliation, StoreError,
 };
+use crate::tenant::TenantId;
 use crate::timestamp::Timestamp;
 
 #[async_trait]
@@ -44,12 +45,13 @@ impl ConversationStore for InMemoryStore {
     async fn mark_language_told(
         &self,
         conversation: ConversationId,
+        tenant: &TenantId,
         language: Language,
-    ) -> Result<(), StoreError> {
-        if let Some(known) = self.tables().conversations.get_mut(&conversation) {
-            known.told_language = Some(language);
-        }
-        Ok(())
+    ) -> Result<bool, StoreError> {
+        let mut tables = self.tables();
+        let known = tables.conversations.get_mut(&conversation);
+        let known = known.filter(|known| known.tenant_id.as_ref() == Some(tenant));
+        Ok(known.map(|known| known.told_language = Some(language)).is_some())
     }
 }
 

@@ -329,7 +329,10 @@ impl<'a, Store: Inspect> Twins<'a, Store> {
             // Nobody is told that.
             Language::Unknown => drop(both!(self.carry_language(conversation, now(number)))),
             _ if how % 2 == 0 => drop(both!(self.carry_language(conversation, now(number)))),
-            language => both!(self.mark_language_told(conversation, language)),
+            language => {
+                let Ok(tenant) = TenantId::parse(pick(&["T_1", "T_2"], how)) else { return };
+                let _ = both!(self.mark_language_told(conversation, &tenant, language));
+            }
         }
     }
 

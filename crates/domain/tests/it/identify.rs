@@ -1,19 +1,20 @@
 //! Whose number it is, on the store in memory and a Monitor that does as it is told.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use domain::conversation::{Conversation, ConversationId};
 use domain::identify::{Identified, Identify, IdentifyPorts, LookupRules, Told};
-use domain::job::{ClaimedJob, Job};
+use domain::job::{ClaimedJob, Job, JobId};
 use domain::language::Language;
 use domain::phone::Region;
 use domain::ports::{
-    Clock, ConversationKey, DirectoryError, JobClaim, JobQueue, MessageStore, MockTenantDirectory,
-    MockTenantProfiles, ProfileAnswer, TenantDirectory, TenantMatch, TenantProfiles,
+    Clock, ConversationKey, ConversationStore, DirectoryError, JobClaim, JobQueue, LookupResult,
+    MessageStore, MockTenantDirectory, MockTenantProfiles, ProfileAnswer, TenantDirectory,
+    TenantMatch, TenantProfiles,
 };
 use domain::tenant::TenantId;
-use domain::testing::fixture::{at, detection, inbound};
+use domain::testing::fixture::{at, detection, inbound, uuid};
 use domain::testing::{CountingIds, FixedChance, InMemoryStore, Inspect, SteppingClock};
 
 struct World {
@@ -174,6 +175,43 @@ async fn a_profile_that_is_away_is_told_later_and_one_that_is_not_there_never() 
     assert_eq!(world.tell().await, Told::Done);
     world.clock.advance(Duration::from_hours(24));
     assert_eq!(world.next("tell_language").await, None);
+}
+
+#[tokio::test]
+async fn a_tenant_that_the_number_came_to_while_another_was_told_is_told_too() {
+    let mut directory = MockTenantDirectory::new();
+    directory.expect_look_up().return_once(|_| Ok(TenantMatch::Tenant(tenant("T_1"))));
+    let store: Arc<OnceLock<Arc<InMemoryStore>>> = Arc::default();
+    let (known, mut order) = (store.clone(), mockall::Sequence::new());
+    let mut profiles = MockTenantProfiles::new();
+    profiles
+        .expect_set_language()
+        .withf(|of, _| *of == tenant("T_1"))
+        .once()
+        .in_sequence(&mut order)
+        .return_once(move |_, _| {
+            let store = known.get().unwrap();
+            let conversation = ConversationId(uuid(20_000_001));
+            let (at, language_job) = (at(101), JobId(uuid(1)));
+            let moved =
+                LookupResult { conversation, tenant: Some(tenant("T_2")), at, language_job };
+            futures_executor::block_on(store.record_lookup(&moved)).unwrap();
+            Ok(ProfileAnswer::Kept)
+        });
+    profiles
+        .expect_set_language()
+        .withf(|of, language| *of == tenant("T_2") && *language == Language::Spanish)
+        .once()
+        .in_sequence(&mut order)
+        .return_once(|_, _| Ok(ProfileAnswer::Kept));
+    let world = world(Some(directory), Some(profiles));
+    store.set(world.store.clone()).unwrap_or_else(|_| panic!("set once"));
+    let id = world.text().await;
+    world.look_up(id).await;
+    assert_eq!(world.tell().await, Told::Later);
+    assert_eq!(world.conversation(id).await.told_language, None);
+    assert_eq!(world.tell().await, Told::Done);
+    assert_eq!(world.conversation(id).await.told_language, Some(Language::Spanish));
 }
 
 #[tokio::test]
