@@ -2,7 +2,7 @@
 
 use diesel::prelude::*;
 use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
-use domain::conversation::Conversation;
+use domain::conversation::{Conversation, ConversationId};
 use domain::ports::{Annotated, Annotation, ConversationKey};
 
 use crate::prepared::Prepared;
@@ -39,6 +39,13 @@ pub(crate) async fn lock(
     }
     .optional()?;
     Ok(found.map(Conversation::try_from).transpose()?)
+}
+
+/// Whoever writes a job to a lane of the conversation has it locked, so that a place that is given
+/// later is seen later too: no job runs beside one that comes before it.
+pub(crate) async fn hold_lane(conn: &AsyncPgConnection, id: ConversationId) -> QueryResult<()> {
+    lock(conn, &ConversationKey::Id(id)).await?;
+    Ok(())
 }
 
 /// Writes what has become of it.

@@ -247,13 +247,37 @@ pub(crate) async fn lock_ticket(
 
 /// Finishes the job of which only one unfinished exists, if there is one.
 pub(crate) async fn finish_unclaimed(
+    conn: &AsyncPgConnection,
+    job: &Job,
+    at: Timestamp,
+) -> QueryResult<()> {
+    finish_where(conn, job, is_unfinished(), at).await
+}
+
+/// Finishes the job if it was given up.
+pub(crate) async fn finish_parked(
+    conn: &AsyncPgConnection,
+    job: &Job,
+    at: Timestamp,
+) -> QueryResult<()> {
+    finish_where(conn, job, sql("jobs.state = 'parked'"), at).await
+}
+
+/// Whether that job waits or runs.
+pub(crate) async fn waits_or_runs(mut conn: &AsyncPgConnection, job: &Job) -> QueryResult<bool> {
+    let of_key = jobs::table.filter(jobs::unique_key.eq(job.unique_key())).filter(is_unfinished());
+    Prepared(diesel::select(exists(of_key))).get_result(&mut conn).await
+}
+
+async fn finish_where(
     mut conn: &AsyncPgConnection,
     job: &Job,
+    state: SqlLiteral<Bool>,
     at: Timestamp,
 ) -> QueryResult<()> {
     let of_key = jobs::table.filter(jobs::unique_key.eq(job.unique_key()));
     let at = OffsetDateTime::from(at);
-    let finish = diesel::update(of_key.filter(is_unfinished())).set((
+    let finish = diesel::update(of_key.filter(state)).set((
         jobs::state.eq(JobState::Done.as_str()),
         jobs::lease_expires_at.eq(None::<OffsetDateTime>),
         jobs::updated_at.eq(at),

@@ -189,11 +189,29 @@ pub(crate) fn call_off(
     job: &Job,
     at: Timestamp,
 ) -> Result<(), Failure> {
+    call_off_where(conn, job, unfinished(), at)
+}
+
+/// The same for one that was given up.
+pub(crate) fn call_off_parked(
+    conn: &mut SqliteConnection,
+    job: &Job,
+    at: Timestamp,
+) -> Result<(), Failure> {
+    call_off_where(conn, job, sql("state = 'parked'"), at)
+}
+
+fn call_off_where(
+    conn: &mut SqliteConnection,
+    job: &Job,
+    state: SqlLiteral<Bool>,
+    at: Timestamp,
+) -> Result<(), Failure> {
     let wanted = jobs::table
         .filter(jobs::unique_key.eq(job.unique_key()))
         // Says nothing new: it is the condition of the index over keys.
         .filter(sql::<Bool>("state <> 'done'"))
-        .filter(unfinished());
+        .filter(state);
     let update =
         diesel::update(wanted).set(EndColumns::of(JobState::Done, NextColumns::default(), at));
     Prepared(update).execute(conn)?;

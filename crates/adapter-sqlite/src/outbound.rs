@@ -4,9 +4,9 @@ use diesel::dsl::{exists, select, sql};
 use diesel::prelude::*;
 use diesel::sql_types::Bool;
 use domain::conversation::Conversation;
-use domain::job::{ClaimedJob, Job, NewJob};
+use domain::job::{ClaimedJob, NewJob};
 use domain::message::{Message, MessageId, RawPayload};
-use domain::outbound::{AttemptEnd, NewAttempt, Outgoing, SendState};
+use domain::outbound::{AttemptEnd, NewAttempt, SendState};
 use domain::ports::{
     Acceptance, Adopted, AttemptRecorded, Begun, Canceled, ConversationKey, MessageKey,
     NewOutbound, NewStatusEvent, SendOutcome, StatusRecorded,
@@ -168,12 +168,7 @@ pub(crate) fn cancel(
     let Some(step) = before.cancel(at) else {
         return Ok(Canceled::TooLate(Box::new(before.message)));
     };
-    jobs::call_off(conn, &send_job(&before), at)?;
+    jobs::call_off(conn, &before.send_job(), at)?;
     outgoing::write(conn, &before, &step, None, at)?;
     Ok(Canceled::Done(Box::new(step.after.message)))
-}
-
-fn send_job(outgoing: &Outgoing) -> Job {
-    let message = &outgoing.message;
-    Job::Send { message: message.id, conversation: message.conversation }
 }

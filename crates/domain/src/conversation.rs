@@ -107,15 +107,15 @@ impl Conversation {
         }
     }
 
-    /// The conversation after a message from us was taken in to be sent. `last_message_at` moves
-    /// when Twilio has it.
+    /// The conversation after a message from us was taken in to be sent. `last_message_at` moves,
+    /// and our number is the one to be used again, when Twilio has it: it may refuse that number.
     #[must_use]
     pub fn with_outbound(&self, outbound: &NewOutbound, sender: &Text) -> Self {
         let given = |text: &Option<String>| text.clone().map(Some);
         let (workflow_type, workflow_id) =
             (given(&outbound.workflow_type), given(&outbound.workflow_id));
         Self {
-            our_number: Some(sender.clone()),
+            our_number: self.our_number.clone().or_else(|| Some(sender.clone())),
             updated_at: self.updated_at.max(outbound.accepted_at),
             ..self.with_workflow(workflow_type, workflow_id)
         }

@@ -249,7 +249,8 @@ pub struct AttemptEnd {
     pub outcome: SendOutcome,
     /// What follows where the outcome is [`SendOutcome::Unsent`].
     pub if_unsent: AfterUnsent,
-    /// The id that the search for the message gets if the outcome is ambiguous.
+    /// The id that the job gets which follows, if one does: the search for the message where the
+    /// outcome is ambiguous, another send where the job was taken for lost and nothing was sent.
     pub resolve_job: JobId,
     /// When that search begins.
     pub resolve_at: Timestamp,
@@ -284,7 +285,8 @@ pub enum Beginning {
 pub struct Step {
     /// The message and its attempts as they are to be.
     pub after: Outgoing,
-    /// Its conversation's `last_message_at` moves forward to this.
+    /// Its conversation's `last_message_at` moves forward to this, and its `our_number` is the one
+    /// that the message went out from.
     pub sent_at: Option<Timestamp>,
     /// A job to be written.
     pub follow_up: Option<NewJob>,
@@ -331,7 +333,14 @@ impl Outgoing {
         given_up && self.attempts.iter().all(unsent)
     }
 
-    /// An attempt is about to begin.
+    /// The job that sends it.
+    #[must_use]
+    pub fn send_job(&self) -> Job {
+        Job::Send { message: self.message.id, conversation: self.message.conversation }
+    }
+
+    /// An attempt is about to begin. The same one may begin again: whoever was not told that it has
+    /// begun asks once more.
     #[must_use]
     pub fn begin(&self, new: &NewAttempt) -> (Step, Beginning) {
         let mut step = Step::of(self);
@@ -346,6 +355,8 @@ impl Outgoing {
                 step.after.attempts.push(self.next_attempt(new));
                 Beginning::Go
             }
+            // We began it ourselves and were not told: the request is still to be made.
+            SendState::InFlight if self.has_begun(new.id) => Beginning::Go,
             // Whoever made the attempt did not live to tell: it is known to have begun, no more.
             SendState::InFlight => {
                 step.end_open_attempts(AttemptOutcome::Ambiguous, Some("interrupted"), new.at);
@@ -437,12 +448,26 @@ impl Outgoing {
     /// An operator wants it sent after all. `None` unless it is certain that it never was.
     #[must_use]
     pub fn revive(&self, at: Timestamp, expires_at: Timestamp) -> Option<Step> {
-        self.is_proven_unsent().then(|| {
+        // A message that still waits was never sent either: its job was parked for another reason.
+        (self.state() == SendState::Pending || self.is_proven_unsent()).then(|| {
             let mut step = Step::of(self);
             step.after.message.sending = Some(Sending::pending(expires_at));
             step.touch(self, at);
             step
         })
+    }
+
+    /// When the request was made that Twilio must have had, if it was one that we made: nobody
+    /// knows what became of it, or it has just been accepted.
+    fn handed_over_at(&self) -> Option<Timestamp> {
+        let unsent = [Some(AttemptOutcome::Refused), Some(AttemptOutcome::Unsent)];
+        let had_it = |attempt: &&SendAttempt| !unsent.contains(&attempt.outcome);
+        self.attempts.iter().rev().find(had_it).map(|attempt| attempt.started_at)
+    }
+
+    /// Whether that attempt runs.
+    fn has_begun(&self, attempt: AttemptId) -> bool {
+        self.attempts.iter().any(|known| known.id == attempt && known.outcome.is_none())
     }
 
     /// Whether nobody knows yet what became of that attempt.
@@ -453,7 +478,9 @@ impl Outgoing {
         self.attempts.iter().any(is_open)
     }
 
-    fn is_expired(&self, at: Timestamp) -> bool {
+    /// Whether its time to be handed over has passed.
+    #[must_use]
+    pub fn is_expired(&self, at: Timestamp) -> bool {
         self.message.sending.as_ref().is_some_and(|sending| at >= sending.expires_at)
     }
 
@@ -492,6 +519,11 @@ impl Step {
         self.follow_up = Some(NewJob { id, job, run_at });
     }
 
+    fn send_again(&mut self, end: &AttemptEnd, run_at: Timestamp) {
+        let job = self.after.send_job();
+        self.follow_up = Some(NewJob { id: end.resolve_job, job, run_at });
+    }
+
     fn end_attempt(&mut self, end: &AttemptEnd, outcome: AttemptOutcome, fault: &ProviderFault) {
         for attempt in self.after.attempts.iter_mut().filter(|known| known.id == end.attempt) {
             // What is proven stays proven.
@@ -527,10 +559,11 @@ impl Step {
     fn accept(&mut self, report: &StatusReport, at: Timestamp, parked: &[StatusEvent]) {
         let before = self.after.state();
         self.overturned = matches!(before, SendState::Refused | SendState::NotSent);
+        let sent_at = self.after.handed_over_at().unwrap_or(at);
         self.end_open_attempts(AttemptOutcome::Accepted, None, at);
         self.become_state(SendState::Accepted, None);
         if before != SendState::Accepted {
-            self.sent_at = Some(at);
+            self.sent_at = Some(sent_at);
         }
         let message = &mut self.after.message;
         message.twilio_sid.get_or_insert_with(|| report.twilio_sid.clone());
@@ -563,8 +596,12 @@ impl Step {
                 let message = fault.message.clone();
                 self.give_up(SendError { code: code.to_owned(), message });
             }
-            // Another worker has taken the job for lost and finished it: nobody tries again.
-            (SendState::Ambiguous, _) => self.give_up(SendError::of(fault)),
+            // Another worker has taken the job for lost and finished it; now it is proven unsent.
+            (SendState::Ambiguous, AfterUnsent::RetryAt(run_at)) => {
+                self.become_state(SendState::Pending, None);
+                self.send_again(end, run_at);
+            }
+            (SendState::Ambiguous, AfterUnsent::GiveUp(_)) => self.give_up(SendError::of(fault)),
             _ => {}
         }
     }

@@ -212,7 +212,7 @@ pub fn attempt_end(number: u32, job: &ClaimedJob, outcome: SendOutcome) -> Attem
         at: at(number + 1),
         outcome,
         if_unsent: AfterUnsent::RetryAt(at(number + 2)),
-        resolve_job: JobId(uuid(80_000_000 + number)),
+        resolve_job: JobId(uuid(85_000_000 + number)),
         resolve_at: at(number + 2),
         attended: false,
     }

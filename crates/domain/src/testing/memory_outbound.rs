@@ -238,6 +238,7 @@ impl Tables {
         {
             conversation.last_message_at = conversation.last_message_at.max(Some(sent_at));
             conversation.updated_at = conversation.updated_at.max(sent_at);
+            conversation.our_number = Some(message.from_number.clone());
         }
         if let Some((stored, _)) = self.messages.get_mut(&message.id) {
             *stored = message;
@@ -285,8 +286,8 @@ impl Tables {
     }
 
     /// What the earlier request with that key decides, if it decides.
-    fn earlier(&self, new: &NewOutbound, key: &(String, String)) -> Option<Acceptance> {
-        let row = self.keys.get(key)?;
+    fn earlier(&mut self, new: &NewOutbound, key: &(String, String)) -> Option<Acceptance> {
+        let row = self.keys.get(key)?.clone();
         let outgoing = self.outbound(row.message)?;
         let earlier = Earlier {
             request_hash: row.request_hash.clone(),
@@ -298,7 +299,22 @@ impl Tables {
         match new.idempotency.decide(&earlier, new.accepted_at) {
             Decision::Join => Some(Acceptance::Joined(Box::new(outgoing))),
             Decision::Conflict => Some(Acceptance::Conflict { existing: row.message }),
-            Decision::Replace => None,
+            Decision::Replace => {
+                if outgoing.is_proven_unsent() {
+                    self.call_off(&outgoing, JobState::Parked, new.accepted_at);
+                }
+                None
+            }
+        }
+    }
+
+    /// Nobody needs the job that sends that message any more, where it stands so.
+    fn call_off(&mut self, outgoing: &Outgoing, state: JobState, at: Timestamp) {
+        let unique_key = outgoing.send_job().unique_key();
+        for row in self.jobs.values_mut() {
+            if row.record.unique_key == unique_key && row.is(state) {
+                row.become_state(JobState::Done, at);
+            }
         }
     }
 
@@ -392,12 +408,8 @@ impl Tables {
         let Some(step) = outgoing.cancel(at) else {
             return Canceled::TooLate(Box::new(outgoing.message));
         };
-        let (id, conversation) = (outgoing.message.id, outgoing.message.conversation);
-        let unique_key = Job::Send { message: id, conversation }.unique_key();
-        for row in self.jobs.values_mut() {
-            if row.record.unique_key == unique_key && row.is_unfinished() {
-                row.become_state(JobState::Done, at);
-            }
+        for state in [JobState::Queued, JobState::Running] {
+            self.call_off(&outgoing, state, at);
         }
         let message = step.after.message.clone();
         self.write(step, None, at);

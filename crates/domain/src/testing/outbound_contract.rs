@@ -16,15 +16,19 @@ macro_rules! outbound_store_contract {
             concurrent_requests_with_one_key_make_one_message,
             a_guessed_repetition_joins_until_it_was_answered,
             a_key_of_a_refused_message_is_free_again,
+            a_message_whose_key_was_taken_over_is_not_revived,
+            a_number_of_ours_is_used_again_once_twilio_took_a_text_from_it,
             keys_of_different_callers_never_meet,
             texts_to_one_recipient_wait_for_each_other,
             an_attempt_takes_a_valid_ticket_with_a_long_enough_lease,
+            a_begin_that_is_repeated_is_the_same_begin,
             a_message_is_never_attempted_twice,
             a_reclaimed_attempt_without_an_outcome_becomes_ambiguous,
             an_expired_message_is_given_up,
             an_accepted_message_has_its_sid_and_moves_its_conversation,
             a_refused_message_is_failed_with_its_code,
             an_unsent_message_is_tried_again,
+            an_unsent_message_whose_job_was_taken_for_lost_is_sent_again,
             an_ambiguous_message_is_unknown_and_searched_for,
             a_report_by_our_id_settles_an_ambiguous_message,
             a_report_by_our_id_never_takes_a_second_sid,
@@ -46,6 +50,7 @@ macro_rules! outbound_store_contract {
             a_job_that_goes_on_keeps_its_progress,
             a_parked_job_is_listed_and_retried,
             a_parked_send_is_retried_only_if_it_is_proven_unsent,
+            a_parked_send_that_was_never_begun_is_retried,
             a_retried_send_goes_behind_those_of_its_lane,
             old_rows_are_swept,
         );
@@ -318,6 +323,51 @@ pub mod outbound_promises {
         assert_eq!(existing, second.id);
     }
 
+    pub async fn a_message_whose_key_was_taken_over_is_not_revived(store: &impl Inspect) {
+        let keyed = |number| {
+            let mut new = new_outbound(number, TENANT);
+            new.idempotency.key = IdempotencyKey::Given("k1".into());
+            new
+        };
+        let (_, job) = take_in(store, &keyed(1)).await;
+        let job = job.unwrap();
+        store.begin_attempt(&attempt(1, &job)).await.unwrap();
+        let mut last = attempt_end(1, &job, unsent());
+        last.if_unsent = AfterUnsent::GiveUp(EXPIRED);
+        store.record_attempt(&last).await.unwrap();
+        assert_eq!(job_state(store, &job).await, "parked");
+        take_in(store, &keyed(2)).await;
+        let retry = JobRetry { id: job.ticket.id, at: at(30), expires_at: at(9000) };
+        assert_eq!(store.retry_job(&retry).await.unwrap(), JobRetried::NotParked);
+        assert_eq!(job_state(store, &job).await, "done");
+    }
+
+    pub async fn a_number_of_ours_is_used_again_once_twilio_took_a_text_from_it(
+        store: &impl Inspect,
+    ) {
+        store.record_inbound(&inbound(1, TENANT)).await.unwrap();
+        let from = |number, ours: &str| {
+            let mut new = new_outbound(number, TENANT);
+            new.from = Some(Text::new(ours));
+            new
+        };
+        let used = async || {
+            let conversation = store.everything().await.conversations.remove(0);
+            conversation.our_number.map(|number| number.as_str().to_owned())
+        };
+        let before = used().await;
+        let (_, job) = take_in(store, &from(2, "+18605550101")).await;
+        let job = job.unwrap();
+        store.begin_attempt(&attempt(2, &job)).await.unwrap();
+        end(store, 2, &job, refused("21606")).await;
+        assert_eq!(used().await, before, "it was refused");
+        let (_, job) = take_in(store, &from(3, "+18605550101")).await;
+        let job = job.unwrap();
+        store.begin_attempt(&attempt(3, &job)).await.unwrap();
+        end(store, 3, &job, accepted(3)).await;
+        assert_eq!(used().await.as_deref(), Some("+18605550101"));
+    }
+
     pub async fn keys_of_different_callers_never_meet(store: &impl Inspect) {
         for (number, caller) in [(1, "a"), (2, "b")] {
             let mut new = new_outbound(number, TENANT);
@@ -365,6 +415,15 @@ pub mod outbound_promises {
         assert_eq!(now.attempts[0].deadline, good.deadline);
         assert_eq!(outgoing(store, message.id).await, *now);
         assert_eq!(shown(store, message.id).await, "queued");
+    }
+
+    pub async fn a_begin_that_is_repeated_is_the_same_begin(store: &impl Inspect) {
+        let (_, job) = in_flight(store, 1, TENANT).await;
+        let before = store.everything().await;
+        let begun = store.begin_attempt(&attempt(1, &job)).await.unwrap();
+        let Begun::As(Beginning::Go, now) = begun else { panic!("{begun:?}") };
+        assert_eq!((now.state(), now.attempts.len()), (SendState::InFlight, 1));
+        assert_eq!(store.everything().await, before);
     }
 
     pub async fn a_message_is_never_attempted_twice(store: &impl Inspect) {
@@ -424,7 +483,11 @@ pub mod outbound_promises {
         assert_eq!(job_state(store, &job).await, "done");
         let key = ConversationKey::Id(message.conversation);
         let conversation = store.find_conversation(&key).await.unwrap().unwrap();
-        assert_eq!(conversation.last_message_at, Some(attempt_end(1, &job, accepted(1)).at));
+        assert_eq!(
+            conversation.last_message_at,
+            Some(attempt(1, &job).at),
+            "when it was handed over"
+        );
     }
 
     pub async fn a_refused_message_is_failed_with_its_code(store: &impl Inspect) {
@@ -471,6 +534,26 @@ pub mod outbound_promises {
             (parked.state.as_str(), parked.last_error.as_deref()),
             ("parked", Some("expired: 20429"))
         );
+    }
+
+    pub async fn an_unsent_message_whose_job_was_taken_for_lost_is_sent_again(
+        store: &impl Inspect,
+    ) {
+        let (message, job) = in_flight(store, 1, TENANT).await;
+        let later = job.lease_until.after(Duration::from_secs(1));
+        let again = claim_sends(store, later, 10).await;
+        let mut other = attempt(2, &again[0]);
+        (other.at, other.deadline) = (later, later);
+        store.begin_attempt(&other).await.unwrap();
+        assert_eq!(outgoing(store, message.id).await.state(), SendState::Ambiguous);
+        let mut late = attempt_end(1, &job, unsent());
+        (late.at, late.if_unsent) = (later, AfterUnsent::RetryAt(later));
+        store.record_attempt(&late).await.unwrap();
+        assert_eq!(outgoing(store, message.id).await.state(), SendState::Pending);
+        let next = claim_sends(store, later, 10).await;
+        let conversation = message.conversation;
+        assert_eq!(next.len(), 1);
+        assert_eq!(next[0].job, Job::Send { message: message.id, conversation });
     }
 
     pub async fn an_ambiguous_message_is_unknown_and_searched_for(store: &impl Inspect) {
@@ -855,6 +938,18 @@ pub mod outbound_promises {
         let retry = JobRetry { id: job.ticket.id, ..retry };
         assert_eq!(store.retry_job(&retry).await.unwrap(), JobRetried::MaybeSent);
         assert_eq!(outgoing(store, doubtful.id).await, before);
+    }
+
+    pub async fn a_parked_send_that_was_never_begun_is_retried(store: &impl Inspect) {
+        let (message, job) = take_in(store, &new_outbound(1, TENANT)).await;
+        let job = job.unwrap();
+        let park = JobEnding::Park { error: "the store rejected the operation".into() };
+        store.finish_job(job.ticket, &park, at(3)).await.unwrap();
+        let retry = JobRetry { id: job.ticket.id, at: at(30), expires_at: at(9000) };
+        assert_eq!(store.retry_job(&retry).await.unwrap(), JobRetried::Queued);
+        let now = outgoing(store, message.id).await;
+        assert_eq!((now.state(), now.attempts.len()), (SendState::Pending, 0));
+        assert_eq!(claim_sends(store, at(30), 10).await.len(), 1);
     }
 
     pub async fn a_retried_send_goes_behind_those_of_its_lane(store: &impl Inspect) {

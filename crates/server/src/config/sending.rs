@@ -10,7 +10,7 @@ use domain::ports::Sender;
 use super::{Reader, duration};
 
 /// The least by which a lease outlives a call to Twilio.
-const LEASE_MARGIN: Duration = Duration::from_secs(5);
+const LEASE_MARGIN: Duration = Duration::from_secs(8);
 /// Callers give up after 30 s.
 const LONGEST_WAIT: Duration = Duration::from_secs(25);
 
@@ -71,11 +71,12 @@ impl SendingSettings {
 
     /// What fits by itself and not with the rest.
     fn check(&self, reader: &mut Reader) {
-        if self.timeout.is_zero() {
-            reader.problem("TWILIO_TIMEOUT", "must be longer than nothing");
+        if self.timeout <= self.connect_timeout {
+            // Else a connection that was never made could not be told from a lost answer.
+            reader.problem("TWILIO_TIMEOUT", "must be longer than TWILIO_CONNECT_TIMEOUT");
         }
         if self.job_lease < self.timeout + LEASE_MARGIN {
-            reader.problem("JOB_LEASE", "must be at least 5s longer than TWILIO_TIMEOUT");
+            reader.problem("JOB_LEASE", "must be at least 8s longer than TWILIO_TIMEOUT");
         }
         if self.wait > LONGEST_WAIT {
             reader.problem("SEND_WAIT", "must be at most 25s: callers give up after 30s");

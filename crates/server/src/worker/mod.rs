@@ -9,18 +9,20 @@ mod chores;
 mod crew;
 mod meters;
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use domain::backlog::Backlog;
 use domain::identify::Identify;
-use domain::job::{ClaimedJob, Job, JobEnding};
+use domain::job::{Backoff, ClaimedJob, Job, JobEnding};
 use domain::outbound::Outgoing;
 use domain::outbox::Outbox;
 use domain::ports::{
     Attended, Chance, Clock, Dispatched, Dispatcher, JobClaim, JobQueue, MessageStore, StoreError,
 };
+use futures_util::FutureExt;
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
@@ -36,6 +38,35 @@ const BREATH: Duration = Duration::from_millis(20);
 const TROUBLE: Duration = Duration::from_secs(1);
 /// The most jobs that are claimed at once.
 const BATCH: u32 = 32;
+/// Before a job that failed is tried again.
+const AFTER_FAILURE: Backoff =
+    Backoff { base: Duration::from_secs(1), cap: Duration::from_mins(10) };
+/// So often a job may fail for a reason that waiting does not mend.
+const LASTING_FAILURES: u32 = 10;
+
+/// What to do between two claims.
+enum Wait {
+    Not,
+    ForWork,
+    ForTheStore,
+}
+
+/// Why a job could not be done.
+struct Failure {
+    code: &'static str,
+    is_lasting: bool,
+}
+
+impl Failure {
+    const PANIC: Self = Self { code: "panic", is_lasting: true };
+
+    fn of(error: &StoreError) -> Self {
+        match error {
+            StoreError::Unavailable(_) => Self { code: "store_unavailable", is_lasting: false },
+            StoreError::Rejected(_) => Self { code: "store_rejected", is_lasting: true },
+        }
+    }
+}
 
 /// Runs jobs of some kinds. Clones are the same worker.
 #[derive(Clone)]
@@ -51,6 +82,8 @@ struct Inner {
     /// Whether somebody called since the queue was last seen empty.
     expecting: AtomicBool,
     stopping: CancellationToken,
+    /// The loop that claims: never dropped in the middle of a claim.
+    claiming: TaskTracker,
     tasks: TaskTracker,
     meters: Meters,
 }
@@ -93,6 +126,7 @@ impl Worker {
             called: Notify::new(),
             expecting: AtomicBool::new(false),
             stopping: CancellationToken::new(),
+            claiming: TaskTracker::new(),
             tasks: TaskTracker::new(),
             meters,
             tools: tools.clone(),
@@ -102,38 +136,56 @@ impl Worker {
 
     /// Claims and runs jobs until it is told to stop.
     async fn run(&self) {
-        self.0.stopping.run_until_cancelled(self.claim_for_ever()).await;
+        let worker = self.clone();
+        let claiming = async move {
+            // Cut short between two claims only: what is claimed is begun or given back.
+            while let Some(wait) = worker.claim_next().await {
+                worker.0.stopping.run_until_cancelled(worker.pause(wait)).await;
+            }
+        };
+        // Whoever runs this may drop it: the loop goes on to where it can stop.
+        if self.0.claiming.spawn_on(claiming, &self.0.runtime).await.is_err() {
+            tracing::error!(kinds = ?self.0.kinds, "the worker has ended");
+        }
     }
 
     /// Claims nothing more from now on.
     fn stop_claiming(&self) {
         self.0.stopping.cancel();
+        self.0.claiming.close();
         self.0.tasks.close();
     }
 
     /// Waits for what runs.
     async fn finished(&self) {
+        self.0.claiming.wait().await;
         self.0.tasks.wait().await;
     }
 
-    async fn claim_for_ever(&self) {
+    /// Claims once; `None` when it is told to stop.
+    async fn claim_next(&self) -> Option<Wait> {
         if self.0.kinds.is_empty() {
-            return std::future::pending().await;
+            self.0.stopping.cancelled().await;
         }
-        loop {
-            // One permit first, so that a full worker claims nothing.
-            let Ok(permit) = self.0.permits.clone().acquire_owned().await else {
-                return;
-            };
-            drop(permit);
-            match self.claim().await {
-                Ok(true) => {}
-                Ok(false) => self.rest().await,
-                Err(error) => {
-                    tracing::warn!(error = cause_of(&error), "no jobs could be claimed");
-                    tokio::time::sleep(TROUBLE).await;
-                }
+        // One permit first, so that a full worker claims nothing.
+        let permit = self.0.permits.clone().acquire_owned();
+        let permit = self.0.stopping.run_until_cancelled(permit).await?.ok()?;
+        drop(permit);
+        Some(match self.claim().await {
+            Ok(true) => Wait::Not,
+            Ok(false) => Wait::ForWork,
+            Err(error) => {
+                tracing::warn!(error = cause_of(&error), "no jobs could be claimed");
+                Wait::ForTheStore
             }
+        })
+    }
+
+    async fn pause(&self, wait: Wait) {
+        match wait {
+            Wait::Not => {}
+            Wait::ForWork => self.rest().await,
+            Wait::ForTheStore => tokio::time::sleep(TROUBLE).await,
         }
     }
 
@@ -155,16 +207,22 @@ impl Worker {
             self.0.expecting.store(true, Ordering::Release);
         }
         for job in claimed {
-            let permit = self.0.permits.clone().acquire_owned().await;
-            let Ok(permit) = permit else { return Ok(false) };
-            let worker = self.clone();
-            let nobody: Attended = Arc::new(|| false);
-            self.0.tasks.spawn_on(
-                async move { worker.perform(job, &nobody, permit).await },
-                &self.0.runtime,
-            );
+            self.begin(job).await?;
         }
         Ok(count > 0)
+    }
+
+    /// Begins a claimed job once a hand is free, or gives it back where it is told to stop first.
+    async fn begin(&self, job: ClaimedJob) -> Result<(), StoreError> {
+        let permit = self.0.permits.clone().acquire_owned();
+        let Some(Ok(permit)) = self.0.stopping.run_until_cancelled(permit).await else {
+            return self.give_back(&job).await.map(drop);
+        };
+        let worker = self.clone();
+        let nobody: Attended = Arc::new(|| false);
+        let task = async move { worker.perform(job, &nobody, permit).await };
+        self.0.tasks.spawn_on(task, &self.0.runtime);
+        Ok(())
     }
 
     /// Until somebody calls, or it is time to look.
@@ -188,16 +246,43 @@ impl Worker {
         _permit: OwnedSemaphorePermit,
     ) -> Option<Outgoing> {
         let kind = job.job.kind();
-        let done = self.do_job(&job, attended).await;
-        self.0.meters.job(kind, done.is_ok());
+        let done = AssertUnwindSafe(self.do_job(&job, attended)).catch_unwind().await;
+        self.0.meters.job(kind, matches!(done, Ok(Ok(_))));
+        let outgoing = match done {
+            Ok(Ok(outgoing)) => outgoing,
+            Ok(Err(error)) => {
+                tracing::warn!(job = %job.ticket.id, kind, error = cause_of(&error), "job not done");
+                self.put_off(&job, &Failure::of(&error)).await;
+                None
+            }
+            Err(_) => {
+                tracing::error!(job = %job.ticket.id, kind, "job panicked");
+                self.put_off(&job, &Failure::PANIC).await;
+                None
+            }
+        };
         // Others of its lane can go now.
         if self.0.expecting.load(Ordering::Acquire) {
             self.0.called.notify_one();
         }
-        done.unwrap_or_else(|error| {
-            tracing::warn!(job = %job.ticket.id, kind, error = cause_of(&error), "job not done");
-            None
-        })
+        outgoing
+    }
+
+    /// A job that failed where it should not comes back later, and is parked where it failed often
+    /// for a reason that waiting does not mend: it must not hold its lane up for ever.
+    async fn put_off(&self, job: &ClaimedJob, failure: &Failure) {
+        let now = self.0.tools.clock.now();
+        let error = failure.code.to_owned();
+        let ending = if failure.is_lasting && job.failures >= LASTING_FAILURES {
+            JobEnding::Park { error }
+        } else {
+            let wait = AFTER_FAILURE.wait(job.failures + 1, self.0.tools.chance.next());
+            JobEnding::Retry { run_at: now.after(wait), error }
+        };
+        if let Err(error) = self.0.tools.queue.finish_job(job.ticket, &ending, now).await {
+            // Its lease runs out, and then it comes back.
+            tracing::warn!(job = %job.ticket.id, error = cause_of(&error), "job not put off");
+        }
     }
 
     async fn do_job(
