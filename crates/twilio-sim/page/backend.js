@@ -3,9 +3,10 @@
 
 /** What went wrong, in words for whoever looks at the page. */
 export class Refused extends Error {
-  constructor(status, message) {
+  constructor(status, message, code) {
     super(message);
     this.status = status;
+    this.code = code;
   }
 }
 
@@ -24,7 +25,8 @@ async function ask(path, body, headers = {}) {
   const text = await answer.text();
   const told = parsed(text);
   if (!answer.ok) {
-    throw new Refused(answer.status, told?.error?.message ?? told?.message ?? `answered ${answer.status}`);
+    const message = told?.error?.message ?? told?.message ?? `answered ${answer.status}`;
+    throw new Refused(answer.status, message, told?.error?.code);
   }
   return told;
 }
@@ -56,7 +58,8 @@ export const service = {
   message: (id) => ask(`/service/messages/${escaped(id)}`),
 
   /** One text, never two, however often the browser asks. */
-  send: (to, body) => ask("/service/sms/send", { to, body }, { "Idempotency-Key": crypto.randomUUID() }),
+  send: (to, body) =>
+    ask("/service/sms/send", { to, body }, { "Idempotency-Key": crypto.randomUUID() }),
 };
 
 export const twilio = {

@@ -8,17 +8,21 @@ const TYPES = [
   "conversation.identified",
   "conversation.language_changed",
 ];
+/** How often everything is read anew: without the stream, and with it (not all that happens is an event). */
 const PAUSE = 1000;
+const LIVE_PAUSE = 15_000;
+/** A stream that was refused is tried again after so long. */
 const TRY_AGAIN = 5000;
 
 /**
- * Follows the service. `onEvent(event)` is given each event; `refresh()` is asked to read everything
- * anew; `onState(state)` hears `live`, `polling` or `away`.
+ * Follows the service. `onEvent(event)` is given each event; `refresh()` reads everything anew, and
+ * throws where it cannot; `onState(state, why)` hears `live`, `polling` or `away`.
  */
 export function follow({ onEvent, refresh, onState }) {
   let stream = null;
   let timer = null;
   let tryAt = 0;
+  let lookAt = 0;
 
   const isLive = () => stream?.readyState === EventSource.OPEN;
 
@@ -39,15 +43,20 @@ export function follow({ onEvent, refresh, onState }) {
 
   async function look() {
     clearTimeout(timer);
-    const reached = await refresh();
-    onState(!reached ? "away" : isLive() ? "live" : "polling");
+    try {
+      await refresh();
+      onState(isLive() ? "live" : "polling");
+    } catch (error) {
+      onState("away", error.message);
+    }
+    lookAt = Date.now() + (isLive() ? LIVE_PAUSE : PAUSE);
     clearTimeout(timer);
-    timer = setTimeout(tick, PAUSE);
+    if (!document.hidden) timer = setTimeout(tick, PAUSE);
   }
 
   function tick() {
     if (stream === null && Date.now() >= tryAt) open();
-    if (isLive()) timer = setTimeout(tick, PAUSE);
+    if (isLive() && Date.now() < lookAt) timer = setTimeout(tick, PAUSE);
     else look();
   }
 

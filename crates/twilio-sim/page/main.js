@@ -1,7 +1,7 @@
 // The page: one person, seen from both ends. On the left what is on their phone, on the right what
 // the service has of it.
 
-import { Refused, service, twilio } from "./backend.js";
+import { service, twilio } from "./backend.js";
 import { Bubbles } from "./bubbles.js";
 import { element } from "./dom.js";
 import { follow, followTwilio } from "./live.js";
@@ -46,7 +46,8 @@ function pick(number) {
   at("desk-text").placeholder = `Answer ${nameOf(number)}`;
   showIdeas();
   show();
-  readConversation();
+  // Where it cannot be read, whoever follows the service says so.
+  readConversation().catch(() => {});
   readTexts();
 }
 
@@ -73,20 +74,14 @@ at("number").addEventListener("input", (event) => event.target.setCustomValidity
 
 // What is read
 
-/** Reads the service's side anew; whether it could be read. */
+/** Reads the service's side anew. Throws where it cannot be read. */
 async function readConversation() {
   const number = state.number;
-  try {
-    const conversation = await service.conversation(number);
-    if (number !== state.number) return true;
-    state.conversation = conversation;
-    state.messages = new Map((conversation?.messages ?? []).map((message) => [message.id, message]));
-    show();
-    return true;
-  } catch (error) {
-    linkSays(error);
-    return false;
-  }
+  const conversation = await service.conversation(number);
+  if (number !== state.number) return;
+  state.conversation = conversation;
+  state.messages = new Map((conversation?.messages ?? []).map((message) => [message.id, message]));
+  show();
 }
 
 /** Reads the simulator's side anew. */
@@ -98,7 +93,6 @@ async function readTexts() {
     moveOnWire(state.texts, texts);
     state.texts = texts;
     at("ours").textContent = written(settings.number);
-    at("phone-thread").toggleAttribute("data-opted-out", settings.opted_out);
     show();
   } catch {
     // The stream tells as soon as it is there again.
@@ -109,7 +103,7 @@ async function readPeople() {
   try {
     people.add((await service.conversations()).map((found) => found.phone_number_canonical));
   } catch {
-    // `readConversation` says so.
+    // Whoever follows the service says so.
   }
 }
 
@@ -120,8 +114,15 @@ function take({ type, data }) {
   if (number !== state.number) return;
   const { message: _, ...facts } = data;
   state.conversation = { ...state.conversation, ...facts };
-  if (message) state.messages.set(message.id, message);
+  if (message && !isOlder(message, state.messages.get(message.id))) state.messages.set(message.id, message);
   show();
+}
+
+/** How far a message got. What was just read may be newer than an event that comes after it. */
+const FAR = ["queued", "unknown", "sending", "sent", "failed", "undelivered", "delivered"];
+
+function isOlder(message, known) {
+  return known && FAR.indexOf(message.delivery_status) < FAR.indexOf(known.delivery_status);
 }
 
 // What is shown
@@ -156,21 +157,22 @@ function onPhone() {
   for (const message of state.messages.values()) {
     const mine = message.direction === "inbound";
     if (mine || message.delivery_status === "delivered") {
-      items.set(message.twilio_sid, phoneItem(message.twilio_sid, mine, message.content, message.media.map((media) => media.url), message.created_at, mine ? "taken" : undefined));
+      const { twilio_sid: key, content: text, created_at: at } = message;
+      items.set(key, { key, mine, text, media: urls(message), at, status: mine ? "taken" : undefined });
     }
   }
   for (const text of state.texts) {
     const mine = text.direction === "inbound";
     if (mine || text.status === "delivered") {
-      const item = phoneItem(text.sid, mine, text.body, text.media, text.created_at);
-      items.set(text.sid, mine ? { ...item, ...told(text) } : item);
+      const { sid: key, body, media, created_at: at } = text;
+      items.set(key, { key, mine, text: body, media, at, ...(mine ? told(text) : {}) });
     }
   }
   return byTime(items.values());
 }
 
-function phoneItem(sid, mine, text, media, at, status) {
-  return { key: sid, mine, text, media, at, status };
+function urls(message) {
+  return message.media.map((media) => media.url);
 }
 
 /** Whether the service has a text from the phone. */
@@ -198,7 +200,7 @@ function atDesk() {
       key: message.id,
       mine,
       text: message.content,
-      media: message.media.map((media) => media.url),
+      media: urls(message),
       at: message.created_at,
       status: mine ? message.delivery_status : undefined,
       why: mine ? why(message) : undefined,
@@ -219,14 +221,17 @@ function byTime(items) {
 
 /** Why a message went wrong: its code at once, the words for it when they have come. */
 function why({ id, delivery_status: status, error_code: code }) {
-  if (status === "unknown") return "No answer from Twilio. It may have gone out, so it is looked for, not sent again.";
+  if (status === "unknown") {
+    return "No answer from Twilio. It may have gone out, so it is looked for, not sent again.";
+  }
   if (!code) return undefined;
   const known = state.reasons.get(id);
   if (known?.code === code) return known.words;
   const words = code;
   state.reasons.set(id, { code, words });
   service.message(id).then((message) => {
-    if (message.error_explanation) state.reasons.set(id, { code, words: `${code}: ${message.error_explanation}` });
+    const explained = message.error_explanation;
+    if (explained) state.reasons.set(id, { code, words: `${code}: ${explained}` });
     show();
   }).catch(() => state.reasons.delete(id));
   return words;
@@ -238,10 +243,9 @@ async function historyOf(id) {
     const message = await service.message(id);
     const begun = Date.parse(message.created_at);
     const since = (at) => `${((Date.parse(at) - begun) / 1000).toFixed(1)} s`;
-    const lines = [
-      ...message.attempts.map((attempt) => [attempt.started_at, `asked Twilio: ${attempt.outcome ?? "no answer yet"}`]),
-      ...message.status_events.map((event) => [event.created_at, `Twilio says ${event.provider_status}`]),
-    ];
+    const asked = ({ started_at, outcome }) => [started_at, `asked Twilio: ${outcome ?? "no answer yet"}`];
+    const told = ({ created_at, provider_status }) => [created_at, `Twilio says ${provider_status}`];
+    const lines = [...message.attempts.map(asked), ...message.status_events.map(told)];
     lines.sort(([one], [other]) => Date.parse(one) - Date.parse(other));
     return lines.map(([at, what]) => `${since(at)}  ${what}`);
   } catch (error) {
@@ -308,9 +312,10 @@ async function answer(words) {
   try {
     await service.send(number, words);
   } catch (error) {
-    if (number === state.number) said("desk", error.message);
+    // What Twilio refuses is a message too, and says so itself.
+    if (number === state.number && error.code !== "sms.external_failed") said("desk", error.message);
   }
-  if (number === state.number) await readConversation();
+  await readConversation().catch(() => {});
   state.waiting.delete(key);
   show();
 }
@@ -330,19 +335,11 @@ function moveOnWire(before, now) {
   dot.replaceWith(dot.cloneNode());
 }
 
-const LINK = {
-  live: "live",
-  polling: "asking every second",
-  away: "the service does not answer",
-};
+const LINK = { live: "live", polling: "asking every second" };
 
-function linkSays(error) {
-  if (error instanceof Refused && error.status !== 0) LINK.away = error.message;
-}
-
-function showLink(link) {
+function showLink(link, why) {
   at("link").dataset.state = link;
-  at("link").textContent = LINK[link];
+  at("link").textContent = why ?? LINK[link];
 }
 
 for (const tab of document.querySelectorAll(".tabs button")) {

@@ -28,9 +28,10 @@ export class Network {
   async show(number) {
     if (number !== this.#number) this.#said.textContent = "";
     this.#number = number;
-    this.#who.textContent = nameOf(number);
     const settings = await twilio.settings(number);
     if (number !== this.#number) return settings;
+    const optedOut = settings.opted_out ? ", who has opted out" : "";
+    this.#who.textContent = `${nameOf(number)}${optedOut}`;
     for (const select of this.#form.querySelectorAll("select")) choose(select, settings[select.name]);
     return settings;
   }
