@@ -27,8 +27,8 @@ pub use failure::Failure;
 pub use inbound::InboundText;
 pub use lifecycle::{Callbacks, Delays, Outcome};
 pub use load::{
-    LONGEST_ANSWER, Latencies, Load, LoadReport, MOST_TEXTS, Texts, Verification, VerifyError,
-    verify,
+    LATENESS, LONGEST_ANSWER, Latencies, Load, LoadReport, MOST_TEXTS, Texts, Verification,
+    VerifyError, verify,
 };
 pub use local_twilio::{Answer, Builder, DeliveryError, LocalTwilio};
 pub use message::{Change, Message, Status, Told};

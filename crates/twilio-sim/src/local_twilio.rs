@@ -1,5 +1,6 @@
 //! The account, and the way to the service under test.
 
+use std::error::Error;
 use std::time::Duration;
 
 use adapter_twilio::signature::Key;
@@ -124,9 +125,26 @@ impl From<reqwest::Error> for DeliveryError {
     }
 }
 
+impl DeliveryError {
+    /// What lies at the bottom of it: `connection closed before message completed`.
+    pub(crate) fn reason(&self) -> String {
+        match self {
+            Self::NotRunning(_) | Self::TimedOut(_) => self.to_string(),
+            Self::Other(error) => {
+                causes(error).last().map_or_else(String::new, ToString::to_string)
+            }
+        }
+    }
+}
+
 fn is_refused(error: &reqwest::Error) -> bool {
-    let first: &(dyn std::error::Error + 'static) = error;
-    std::iter::successors(Some(first), |error| error.source())
+    causes(error)
         .filter_map(|error| error.downcast_ref::<std::io::Error>())
         .any(|error| error.kind() == std::io::ErrorKind::ConnectionRefused)
+}
+
+/// The error, and what lies under it.
+fn causes(error: &reqwest::Error) -> impl Iterator<Item = &(dyn Error + 'static)> {
+    let first: &(dyn Error + 'static) = error;
+    std::iter::successors(Some(first), |error| (*error).source())
 }

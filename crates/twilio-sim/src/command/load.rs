@@ -20,7 +20,7 @@ pub(crate) struct LoadTest {
     #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=2_000))]
     connections: u16,
 
-    /// For how long texts are begun. It is over 15 seconds later at the latest.
+    /// For how long texts are due. It is over 16 seconds later at the latest.
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=3_600))]
     seconds: u32,
 

@@ -86,6 +86,6 @@ fn explained(webhook: &Result<Webhook, DeliveryError>) -> Option<String> {
                 .to_owned(),
         ),
         Ok(answer) => Some(format!("the service answered {}", answer.status)),
-        Err(error) => Some(format!("the service did not take it: {error}")),
+        Err(error) => Some(format!("the service did not take it: {}", error.reason())),
     }
 }

@@ -31,8 +31,8 @@ const SENDERS: u64 = 400;
 /// A load: so many texts a second, over so many connections, for so long.
 ///
 /// Texts are posted when they are due, whether or not the earlier ones were answered, as long as a
-/// connection is free. Nothing is begun after the end; so a load is over [`LONGEST_ANSWER`] later
-/// at the latest, however slow the service is.
+/// connection is free. What could not be begun [`LATENESS`] after the end is left out; so a load is
+/// over [`LATENESS`] and [`LONGEST_ANSWER`] later at the latest, however slow the service is.
 #[derive(Debug, Clone)]
 pub struct Load {
     /// Where the service is, `http://127.0.0.1:8080`.
@@ -53,6 +53,9 @@ pub struct Load {
 
 /// How long Twilio waits for an answer.
 pub const LONGEST_ANSWER: Duration = Duration::from_secs(15);
+
+/// For so long after the end texts are begun that were due before.
+pub const LATENESS: Duration = Duration::from_secs(1);
 
 /// What became of a load.
 #[derive(Debug)]
@@ -225,7 +228,7 @@ impl Run {
                     so_far.latencies.push(took);
                 }
                 Ok(answer) => so_far.fail(answer.status.to_string()),
-                Err(error) => so_far.fail(error.to_string()),
+                Err(error) => so_far.fail(error.reason()),
             }
         }
     }
@@ -243,7 +246,7 @@ impl Run {
         }
         self.stop.run_until_cancelled(tokio::time::sleep_until(due)).await?;
         // Where every connection was busy it may have become too late.
-        (Instant::now() < end).then_some((number, due))
+        (Instant::now() < end + LATENESS).then_some((number, due))
     }
 }
 

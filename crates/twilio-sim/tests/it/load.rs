@@ -65,7 +65,7 @@ async fn a_service_that_is_too_slow_is_not_waited_for() {
     })
     .await;
     let report = run(Load { connections: 1, ..load(&slow.base_url) }).await;
-    assert!(report.posted < 20, "{}", report.posted);
+    assert!(report.posted < 40, "{}", report.posted);
     assert_eq!(report.left_out(), 100 - report.posted);
     assert!(!report.is_clean());
     // Each waited longer than the one before, although each was answered as fast.
