@@ -2,6 +2,7 @@
 # make test   every test that needs Rust and PostgreSQL
 # make proof  load, crashes and chaos at full size
 # make conformance   official SDKs, Prism, a browser: needs PyPI and npm
+# make docs   writes into the README what is made from the code
 
 .DEFAULT_GOAL := help
 CARGO ?= cargo

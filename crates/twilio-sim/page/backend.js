@@ -43,7 +43,7 @@ const escaped = encodeURIComponent;
 
 export const service = {
   /** The latest active conversations. */
-  conversations: async () => (await ask("/service/conversations?limit=50")).conversations,
+  conversations: async () => (await ask("/service/conversations?limit=12")).conversations,
 
   /** The conversation with a number and its latest messages; `null` where there is none yet. */
   conversation: async (number) => {

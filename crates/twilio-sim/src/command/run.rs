@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use twilio_sim::{Delays, Simulator, SimulatorBuilder};
 
-use super::{LOCAL_ACCOUNT, LOCAL_AUTH_TOKEN, LOCAL_PHONE_NUMBER};
+use super::{LOCAL_ACCOUNT, LOCAL_AUTH_TOKEN, LOCAL_PHONE_NUMBER, given};
 
 #[derive(Args)]
 pub(crate) struct Run {
@@ -25,6 +25,10 @@ pub(crate) struct Run {
     /// only `RUST_LOG` and `LOG_FORMAT`: nobody should try this out on the real database.
     #[arg(long = "set", value_name = "NAME=VALUE", value_parser = setting)]
     pub(crate) settings: Vec<(String, String)>,
+
+    /// A key to the service's API for the phone page, where `--set API_KEYS=..` wants one.
+    #[arg(long, value_name = "KEY")]
+    pub(crate) api_key: Option<String>,
 
     /// What the service logs.
     #[arg(long, env = "RUST_LOG", default_value = "warn", hide = true)]
@@ -46,7 +50,7 @@ impl Run {
             .port(self.sim_port)
             .number(LOCAL_PHONE_NUMBER)
             .delays(self.delays)
-            .service(self.service_url(), None)
+            .service(self.service_url(), given(self.api_key.as_ref()).map(Into::into))
     }
 
     pub(crate) fn service_url(&self) -> String {
