@@ -1,6 +1,6 @@
 //! What the documentation says is so.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use serde_json::Value;
@@ -121,15 +121,18 @@ const RUN_HERE: [&str; 1] = ["docs/api.md"];
 /// Written at the same time as what points to it.
 const COMING: [&str; 1] = ["docs/operations.md"];
 
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
 /// The README and the pages in `docs`, by their path in the repository.
 fn pages() -> Vec<(String, String)> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let names =
-        std::fs::read_dir(root.join("docs")).unwrap().map(|entry| entry.unwrap().file_name());
-    let pages = names.map(|name| format!("docs/{}", name.to_str().unwrap()));
-    let pages = pages.filter(|page| page.ends_with(".md")).chain(["README.md".to_owned()]);
+    let files = std::fs::read_dir(root().join("docs")).unwrap().map(|entry| entry.unwrap().path());
+    let files = files.filter(|file| file.extension().is_some_and(|extension| extension == "md"));
+    let name = |file: PathBuf| format!("docs/{}", file.file_name().unwrap().to_str().unwrap());
+    let pages = files.map(name).chain(["README.md".to_owned()]);
     let read = |page: String| {
-        let text = std::fs::read_to_string(root.join(&page)).unwrap();
+        let text = std::fs::read_to_string(root().join(&page)).unwrap();
         (page, text)
     };
     pages.map(read).collect()
@@ -137,14 +140,13 @@ fn pages() -> Vec<(String, String)> {
 
 #[test]
 fn every_page_that_is_pointed_to_is_there() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     for (page, text) in pages() {
         let folder = Path::new(&page).parent().unwrap();
         for link in text.split("](").skip(1).map(|rest| rest.split([')', '#']).next().unwrap()) {
             let target = folder.join(link);
             let is_coming = COMING.iter().any(|coming| target.ends_with(coming));
             if !link.contains("://") && !is_coming {
-                assert!(root.join(&target).exists(), "{page} points to {link}");
+                assert!(root().join(&target).exists(), "{page} points to {link}");
             }
         }
     }
