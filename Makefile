@@ -2,6 +2,7 @@
 # make test   every test that needs Rust and PostgreSQL
 # make proof  load, crashes and chaos at full size
 # make conformance   official SDKs, Prism: needs PyPI and npm
+# make lint-deploy   what brings the service somewhere, read by linters: needs PyPI
 
 .DEFAULT_GOAL := help
 CARGO ?= cargo
@@ -10,7 +11,7 @@ PORT ?= 8080
 # For `make run` only: the service itself has no default token.
 LOCAL_TOKEN := local-development-token
 
-.PHONY: help run test proof conformance lint
+.PHONY: help run test proof conformance lint lint-deploy
 
 help:
 	@sed -n 's/^# make /make /p' Makefile
@@ -46,3 +47,6 @@ conformance: ## What needs PyPI, npm or more of Debian: official SDKs, Prism.
 lint:
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --workspace --all-targets --all-features -- -D warnings
+
+lint-deploy: ## Also a part of `conformance`.
+	@.ci/conformance/lint-deploy
