@@ -46,16 +46,6 @@ resource "google_artifact_registry_repository" "images" {
   }
 }
 
-# Each environment's Cloud Run fetches from here.
-resource "google_artifact_registry_repository_iam_member" "cloud_run" {
-  for_each = var.environment_project_numbers
-
-  location   = google_artifact_registry_repository.images.location
-  repository = google_artifact_registry_repository.images.name
-  role       = "roles/artifactregistry.reader"
-  member     = "serviceAccount:service-${each.value}@serverless-robot-prod.iam.gserviceaccount.com"
-}
-
 resource "google_service_account" "builder" {
   account_id   = "sms-foundation-builder"
   display_name = "SMS Foundation's pipeline, building images"

@@ -17,3 +17,12 @@ output "workload_identity_pool" {
   description = "What each environment's variable of that name is."
   value       = google_iam_workload_identity_pool.github.name
 }
+
+output "repository" {
+  description = "What each environment's variable `registry` is."
+  value = {
+    project    = var.project
+    location   = var.region
+    repository = google_artifact_registry_repository.images.repository_id
+  }
+}

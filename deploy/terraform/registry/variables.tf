@@ -13,11 +13,6 @@ variable "github_repository_id" {
   type        = string
 }
 
-variable "environment_project_numbers" {
-  description = "The numbers of the projects that the environments run in, by environment."
-  type        = map(string)
-}
-
 variable "images_kept" {
   description = "How many of the latest images are kept however old they are."
   type        = number

@@ -18,6 +18,7 @@ module "service" {
   project               = var.project
   region                = var.region
   image                 = var.image
+  registry              = var.registry
   public_base_url       = var.public_base_url
   settings              = merge(local.settings, var.settings)
   secrets               = var.secrets

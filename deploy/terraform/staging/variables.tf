@@ -50,3 +50,7 @@ variable "workload_identity_pool" {
   description = "The output of ../registry."
   type        = string
 }
+
+variable "registry" {
+  type = object({ project = string, location = string, repository = string })
+}

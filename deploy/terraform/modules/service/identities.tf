@@ -50,3 +50,21 @@ resource "google_project_iam_member" "deployer_reads_metrics" {
   role    = "roles/monitoring.viewer"
   member  = google_service_account.deployer.member
 }
+
+# Images come from another project: Cloud Run fetches them, and the pipeline must be allowed to name one.
+data "google_project" "this" {
+  project_id = var.project
+}
+
+resource "google_artifact_registry_repository_iam_member" "readers" {
+  for_each = {
+    cloud_run = "serviceAccount:service-${data.google_project.this.number}@serverless-robot-prod.iam.gserviceaccount.com"
+    deployer  = google_service_account.deployer.member
+  }
+
+  project    = var.registry.project
+  location   = var.registry.location
+  repository = var.registry.repository
+  role       = "roles/artifactregistry.reader"
+  member     = each.value
+}

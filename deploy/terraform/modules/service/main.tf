@@ -138,7 +138,10 @@ resource "google_cloud_run_v2_service" "sms" {
     ignore_changes = [template[0].containers[0].image, template[0].revision, traffic, client, client_version]
   }
 
-  depends_on = [google_secret_manager_secret_iam_member.runtime]
+  depends_on = [
+    google_artifact_registry_repository_iam_member.readers,
+    google_secret_manager_secret_iam_member.runtime,
+  ]
 }
 
 # Twilio has no Google account. Webhooks are let in by their signature, callers by their API key.

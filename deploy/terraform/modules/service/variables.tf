@@ -123,3 +123,8 @@ variable "deployer_principals" {
   description = "Who may act as the deployer of this environment: the pipeline's jobs that GitHub let into it (see ../../registry)."
   type        = set(string)
 }
+
+variable "registry" {
+  description = "Where images are: the output `repository` of ../../registry."
+  type        = object({ project = string, location = string, repository = string })
+}
