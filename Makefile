@@ -3,6 +3,7 @@
 # make proof  load, crashes and chaos at full size
 # make conformance   official SDKs, Prism, a browser: needs PyPI and npm
 # make docs   writes into the README what is made from the code
+# make lint-deploy   what brings the service somewhere, read by linters: needs PyPI
 
 .DEFAULT_GOAL := help
 CARGO ?= cargo
@@ -10,7 +11,7 @@ PORT ?= 8080
 SIM_PORT ?= 4010
 TARGET := $(or $(CARGO_TARGET_DIR),target)/debug
 
-.PHONY: help run test proof conformance docs lint
+.PHONY: help run test proof conformance docs lint lint-deploy
 
 help:
 	@sed -n 's/^# make /make /p' Makefile
@@ -43,3 +44,6 @@ docs: ## Writes into the README what is made from the code.
 lint:
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --workspace --all-targets --all-features -- -D warnings
+
+lint-deploy: ## Also a part of `conformance`.
+	@.ci/conformance/lint-deploy

@@ -143,6 +143,7 @@ fn backlog(queue: Arc<InMemoryStore>, clock: Arc<dyn Clock>) -> Backlog {
         parked_jobs: day,
         idempotency_keys: day,
         parked_events: day,
+        raw_payloads: None,
         send_expiry: Duration::from_hours(4),
     };
     Backlog::new(queue, clock, keep)

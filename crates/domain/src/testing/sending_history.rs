@@ -281,6 +281,7 @@ impl<'a, Store: Inspect> Twins<'a, Store> {
             parked_jobs: before(parked),
             idempotency_keys: before(keys),
             parked_events: before(age),
+            raw_payloads: Some(before(parked)),
             limit: 1000,
         }));
     }

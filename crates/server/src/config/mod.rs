@@ -421,6 +421,7 @@ mod tests {
             ("TRUSTED_PROXY_HOPS", "-1"),
             ("CORS_ORIGINS", "hunter2"),
             ("SHUTDOWN_GRACE", "hunter2"),
+            ("KEEP_RAW_PAYLOADS", "59m"),
             ("LOG_FORMAT", "hunter2"),
             ("DATABASE_POOL_SIZE", "hunter2"),
             ("TWILIO_PHONE_NUMBER", "hunter2 hunter2"),
@@ -454,6 +455,13 @@ mod tests {
         assert!(matches!(access(&[("API_AUTH", "off")]), Ok(Access::Open)));
         let key = format!("a:*:{}", "0".repeat(64));
         assert!(matches!(access(&[("API_KEYS", &key)]), Ok(Access::Keys(_))));
+    }
+
+    #[test]
+    fn raw_payloads_are_kept_for_ever_unless_somebody_says_for_how_long() {
+        let kept = |given| read(given).unwrap().sending.keep.raw_payloads;
+        assert_eq!(kept(&[]), None);
+        assert_eq!(kept(&[("KEEP_RAW_PAYLOADS", "90days")]), Some(Duration::from_hours(90 * 24)));
     }
 
     #[test]

@@ -11,7 +11,7 @@ use figment::{Figment, Metadata, Profile, Provider};
 const DEFAULTS: &str = include_str!("../../config/defaults.toml");
 
 /// Every name that is read.
-const NAMES: [&str; 47] = [
+const NAMES: [&str; 48] = [
     "APP_ENV",
     "APP_VERSION",
     "HOST",
@@ -44,6 +44,7 @@ const NAMES: [&str; 47] = [
     "KEEP_DONE_JOBS",
     "KEEP_PARKED_JOBS",
     "KEEP_PARKED_EVENTS",
+    "KEEP_RAW_PAYLOADS",
     "DATABASE_URL",
     "DATABASE_SCHEMA",
     "DATABASE_MIGRATION_URL",
