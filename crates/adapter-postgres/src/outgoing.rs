@@ -16,7 +16,7 @@ use crate::locks::lock_message;
 use crate::prepared::Prepared;
 use crate::rows::{AttemptRow, OutgoingRow, UnreadableRow};
 use crate::schema::{sms_messages, sms_send_attempts};
-use crate::{jobs, reading};
+use crate::{feed, jobs, reading};
 
 /// The message from us with that id or SID; nobody else changes it until the transaction ends.
 pub(crate) async fn lock(
@@ -76,12 +76,14 @@ pub(crate) async fn write(
     ticket: Option<Ticket>,
     at: Timestamp,
 ) -> QueryResult<()> {
+    let events = step.events(&before.message, at);
     try_join!(
         update_message(conn, &before.message, &step.after.message),
         write_attempts(conn, before, &step.after),
         touch_conversation(conn, step.after.message.conversation, step.sent_at),
         jobs::enqueue(conn, step.follow_up.as_slice()),
         end_job(conn, ticket, step, at),
+        feed::record(conn, &events),
     )?;
     Ok(())
 }
