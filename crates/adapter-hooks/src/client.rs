@@ -189,7 +189,7 @@ fn seconds(value: &HeaderValue) -> Option<Duration> {
 
 fn why_not(error: &reqwest::Error) -> HookOutcome {
     if error.is_connect() || error.is_builder() {
-        let refused = causes(error).any(|cause| cause.is::<AddressRefused>());
+        let refused = causes(error).any(<dyn std::error::Error>::is::<AddressRefused>);
         return HookOutcome::NotMade(if refused { "address_refused" } else { "connect" });
     }
     HookOutcome::NoAnswer(if error.is_timeout() { "timeout" } else { "connection" })

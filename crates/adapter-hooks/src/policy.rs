@@ -78,7 +78,6 @@ impl Policy {
         match url.scheme() {
             "https" => {}
             "http" if is_local && self.loopback => {}
-            "http" => return Err("must begin with https://"),
             _ => return Err("must begin with https://"),
         }
         match url.host() {
@@ -139,7 +138,8 @@ impl Resolve for CheckedNames {
             if allowed.is_empty() {
                 return Err(AddressRefused.into());
             }
-            Ok(Box::new(allowed.into_iter()) as Addrs)
+            let allowed: Addrs = Box::new(allowed.into_iter());
+            Ok(allowed)
         })
     }
 }

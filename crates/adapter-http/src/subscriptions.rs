@@ -58,6 +58,7 @@ pub(crate) struct SubscriptionsBody {
 }
 
 /// A program that is told of what happens. Its secret is not shown.
+#[expect(clippy::struct_excessive_bools, reason = "each is a field of its own on the wire")]
 #[derive(Serialize, ToSchema)]
 #[schema(as = Subscription)]
 pub(crate) struct SubscriptionBody {

@@ -183,13 +183,11 @@ impl Listener {
         self.changed.mark_unchanged();
         let most = usize::try_from(limit).unwrap_or(usize::MAX);
         let known = { self.tail.end().behind(cursor, most) };
-        match known {
-            Some(known) => Ok(known),
-            None => {
-                let read = self.tail.0.feed.read(cursor, limit).await?;
-                Ok(read.into_iter().map(Arc::new).collect())
-            }
+        if let Some(known) = known {
+            return Ok(known);
         }
+        let read = self.tail.0.feed.read(cursor, limit).await?;
+        Ok(read.into_iter().map(Arc::new).collect())
     }
 
     /// Until there may be something new, at most so long; whether there is.

@@ -250,6 +250,7 @@ pub(crate) struct EventBody {
 }
 
 /// What it is about, as that was then.
+#[expect(clippy::option_option, reason = "not of this event, null and given are three things")]
 #[derive(Serialize)]
 struct EventDataBody {
     conversation_id: String,

@@ -14,6 +14,7 @@ use super::{UnreadableRow, count, direction, event_kind, stored_count};
 use crate::schema::sms_subscriptions;
 
 /// A row of `sms_subscriptions`.
+#[expect(clippy::struct_excessive_bools, reason = "each is a column of its own")]
 #[derive(Insertable, AsChangeset, Queryable, Selectable)]
 #[diesel(table_name = sms_subscriptions, check_for_backend(diesel::pg::Pg))]
 #[diesel(treat_none_as_null = true, treat_none_as_default_value = false)]

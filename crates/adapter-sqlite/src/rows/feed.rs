@@ -270,6 +270,7 @@ impl HookRow {
 }
 
 /// A row of `sms_subscriptions`.
+#[expect(clippy::struct_excessive_bools, reason = "each is a column of its own")]
 #[derive(Queryable, Selectable, Insertable, AsChangeset)]
 #[diesel(table_name = sms_subscriptions, check_for_backend(Sqlite))]
 #[diesel(treat_none_as_default_value = false, treat_none_as_null = true)]

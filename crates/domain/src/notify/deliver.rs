@@ -11,7 +11,7 @@ use crate::ports::{
 use crate::subscription::{Format, Subscription};
 
 /// What a lease outlives a call by: the end of it must be written too.
-const LEASE_MARGIN: Duration = Duration::from_secs(15);
+const LEASE_MARGIN: Duration = Duration::from_secs(5);
 /// How many rows are parked or deleted at once.
 const BATCH: u32 = 1000;
 

@@ -402,7 +402,7 @@ pub mod event_promises {
         };
         let refused = store.change_subscription(known.id, &change).await.unwrap();
         assert_eq!(refused, Changed::Configured);
-        assert_eq!(store.list_subscriptions().await.unwrap(), [known.clone()]);
+        assert_eq!(store.list_subscriptions().await.unwrap(), std::slice::from_ref(&known));
         let change = SubscriptionChange { configured: Some(false), ..change };
         let Changed::Done(changed) = store.change_subscription(known.id, &change).await.unwrap()
         else {

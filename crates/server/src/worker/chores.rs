@@ -48,7 +48,7 @@ async fn sweep_events(tools: &WorkTools) {
         match tools.hooks.park_overdue().await {
             Ok(0) => {}
             Ok(parked) => {
-                tracing::warn!(parked, "given up: subscribers could not be told for too long")
+                tracing::warn!(parked, "given up: subscribers could not be told for too long");
             }
             Err(error) => tracing::warn!(error = cause_of(&error), "nothing given up"),
         }
