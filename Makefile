@@ -31,6 +31,7 @@ proof: ## The load and crash tests at full size, on the release build; a quarter
 	@.ci/install-postgres
 	LOAD_MESSAGES=20000 CRASHES=5 OUTAGE_SECONDS=10 HOSTILE_REQUESTS=100000 \
 	  SENDS=1000 SEND_CRASHES=10 SEND_RATE=100 SEND_SECONDS=30 \
+	  HOOK_MESSAGES=10000 HOOK_KILLS=5 STREAM_MESSAGES=5000 STREAM_BREAKS=100 \
 	  $(CARGO) run -q --locked -p pg-cluster -- run \
 	  $(CARGO) nextest run --locked --release --profile proof --workspace --all-features -E 'test(proof::)'
 

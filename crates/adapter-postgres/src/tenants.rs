@@ -6,6 +6,7 @@ use diesel::result::Error as QueryError;
 use diesel::sql_types::{Bool, Uuid as SqlUuid};
 use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
 use domain::conversation::{Conversation, ConversationId};
+use domain::event::NewEvent;
 use domain::language::Language;
 use domain::ports::{ConversationKey, LookupKept, LookupResult};
 use domain::tenant::TenantId;
@@ -17,7 +18,7 @@ use crate::locks::{hold_tenant, hold_tenant_of};
 use crate::prepared::{Prepared, Rows};
 use crate::rows::{ConversationColumns, ConversationRow, read_conversations};
 use crate::schema::sms_conversations;
-use crate::{conversations, jobs};
+use crate::{conversations, feed, hooks, jobs};
 
 /// Keeps what a lookup said of a conversation's number.
 pub(crate) async fn record_lookup(
@@ -39,7 +40,13 @@ pub(crate) async fn record_lookup(
         let joined = other.filter(|_| after.tenant_id != before.tenant_id);
         let after = joined.map_or_else(|| after.clone(), |other| after.beside(&other, found.at));
         let news = after.language_news(found.language_job, found.at);
-        try_join!(conversations::update(conn, &after), jobs::enqueue(conn, news.as_slice()))?;
+        let events = NewEvent::of_conversation(&before, &after, found.at);
+        try_join!(
+            conversations::update(conn, &after),
+            jobs::enqueue(conn, news.as_slice()),
+            feed::record(conn, &events),
+            hooks::release_waiting(conn, found.conversation, found.at),
+        )?;
         Ok(Some(LookupKept { before: before.tenant_id, after: after.tenant_id }))
     })
     .await
@@ -109,9 +116,13 @@ async fn carry(
         // One that left the tenant in that moment is none of the others.
         let others = others.iter().filter(|other| other.tenant_id == known.tenant_id);
         let carried = others.map(|other| (other, other.beside(&known, at)));
-        let changed: Vec<_> =
-            carried.filter(|(other, after)| *other != after).map(|(_, after)| after).collect();
-        try_join_all(changed.iter().map(|after| conversations::update(conn, after))).await?;
+        let changed: Vec<_> = carried.filter(|(other, after)| *other != after).collect();
+        let events: Vec<_> = changed
+            .iter()
+            .flat_map(|(other, after)| NewEvent::of_conversation(other, after, at))
+            .collect();
+        let updates = changed.iter().map(|(_, after)| conversations::update(conn, after));
+        try_join!(try_join_all(updates), feed::record(conn, &events))?;
         Ok(Some(known))
     })
     .await

@@ -5,6 +5,7 @@ use diesel::sql_query;
 use diesel::sql_types::{BigInt, Text};
 use diesel::sqlite::Sqlite;
 use domain::conversation::{Conversation, ConversationId};
+use domain::event::NewEvent;
 use domain::job::{Job, JobId, NewJob};
 use domain::language::Language;
 use domain::ports::{ConversationKey, LookupKept, LookupResult, Reconciliation};
@@ -15,7 +16,7 @@ use crate::failure::Failure;
 use crate::prepared::Prepared;
 use crate::rows::{ConversationRow, uuid};
 use crate::schema::sms_conversations;
-use crate::{jobs, reading, writing};
+use crate::{feed, hooks, jobs, reading, writing};
 
 /// In the words of the indexes, which SQLite compares.
 const UNKNOWN: &str = "
@@ -53,6 +54,8 @@ pub(crate) fn record_lookup(
     if let Some(news) = after.language_news(found.language_job, found.at) {
         jobs::enqueue(conn, &news)?;
     }
+    feed::record(conn, &NewEvent::of_conversation(&before, &after, found.at))?;
+    hooks::release_waiting(conn, found.conversation, found.at)?;
     Ok(Some(LookupKept { before: before.tenant_id, after: after.tenant_id }))
 }
 
@@ -88,6 +91,7 @@ pub(crate) fn carry_language(
         let after = other.beside(&known, at);
         if after != other {
             writing::revise(conn, &after)?;
+            feed::record(conn, &NewEvent::of_conversation(&other, &after, at))?;
         }
     }
     Ok(Some(known))

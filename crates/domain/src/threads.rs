@@ -94,6 +94,12 @@ impl Threads {
         }
     }
 
+    /// The one spelling of an address, however it is written.
+    #[must_use]
+    pub fn canonical(&self, address: &str) -> Text {
+        Text::new(self.address(address).canonical())
+    }
+
     /// A conversation and a page of its messages. `key` is an id, or an address however it is
     /// written: `+18605550100`, `(860) 555-0100`, ` 18605550100` (a `+` that became a blank).
     ///
@@ -126,13 +132,17 @@ impl Threads {
         if let Some(id) = ConversationId::parse(text) {
             return ConversationKey::Id(id);
         }
+        ConversationKey::Address(self.address(text))
+    }
+
+    fn address(&self, text: &str) -> Address {
         let lost_plus =
             text.strip_prefix(' ').filter(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
         let text = match lost_plus {
             Some(rest) => Text::new(format!("+{rest}")),
             None => Text::new(text),
         };
-        ConversationKey::Address(Address::read(&text, self.region))
+        Address::read(&text, self.region)
     }
 }
 

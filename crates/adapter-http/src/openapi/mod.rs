@@ -46,6 +46,7 @@ fn document() -> Value {
             json!({ "name": name, "description": description })
         }),
         "paths": paths,
+        "webhooks": operations::calls(),
         "components": {
             "securitySchemes": {
                 "key": {

@@ -17,5 +17,6 @@ mod provider;
 mod reading;
 mod sending;
 mod service;
+mod subscriptions;
 mod webhooks;
 mod worker;

@@ -11,22 +11,24 @@ use actix_web::http::header::HeaderMap;
 use actix_web::http::{Method, StatusCode};
 use actix_web::{App, Error, HttpResponse, middleware, test};
 use adapter_http::{
-    Access, ApiKeys, Cors, Health, LimitSettings, Limits, Services, configure, envelope,
+    Access, ApiKeys, Cors, EventTail, Health, LimitSettings, Limits, Services, configure, envelope,
 };
 use domain::backlog::{Backlog, Keep};
 use domain::inbox::Inbox;
 use domain::job::Backoff;
 use domain::language::Language;
+use domain::notify::{Feed, Subscriptions};
 use domain::outbox::{Outbox, OutboxPorts, SendRules};
 use domain::phone::Region;
 use domain::ports::{
-    Clock, IdSource, JobQueue, MessageStore, OutboundStore, Provider, Sender, StatusDelivery,
+    Clock, HookOutcome, IdSource, JobQueue, MessageStore, OutboundStore, Provider, Sender,
+    StatusDelivery,
 };
 use domain::receipts::Receipts;
 use domain::senders::Senders;
 use domain::testing::{
-    CountingIds, FakeGate, FixedChance, FixedDetector, InMemoryStore, NoTimer, SteppingClock,
-    fixture,
+    CountingIds, FakeGate, FixedChance, FixedDetector, FixedHooks, InMemoryStore, NoTimer,
+    SteppingClock, fixture,
 };
 use domain::threads::Threads;
 use serde_json::Value;
@@ -73,6 +75,8 @@ pub(crate) fn services(store: Arc<dyn MessageStore>, gate: FakeGate) -> Services
         ),
         receipts: Receipts::new(store.clone(), clock.clone(), ids.clone()),
         threads: Threads::on(store, rest.clone(), rest.clone(), clock.clone(), Region::default()),
+        subscriptions: subscriptions(rest.clone(), clock.clone()),
+        events: EventTail::new(Feed::new(rest.clone()), Duration::from_millis(20)),
         outbox: None,
         backlog: backlog(rest, clock.clone()),
         dispatcher: Arc::new(TestWorker::idle()),
@@ -96,7 +100,14 @@ pub(crate) fn limits(burst: u32, trusted_hops: usize) -> Limits {
 pub(crate) fn reading(store: &Arc<InMemoryStore>) -> Services {
     let mut services = services(store.clone(), gate());
     services.threads = Threads::new(store, services.clock.clone(), Region::default());
+    services.subscriptions = subscriptions(store.clone(), services.clock.clone());
+    services.events = EventTail::new(Feed::new(store.clone()), Duration::from_millis(20));
     services
+}
+
+fn subscriptions(store: Arc<InMemoryStore>, clock: Arc<dyn Clock>) -> Subscriptions {
+    let sender = Arc::new(FixedHooks(HookOutcome::Accepted { status: 204 }));
+    Subscriptions::new(store, sender, clock, Arc::new(CountingIds::default()))
 }
 
 /// Services on `store` that send by `provider`. Their clock stands.

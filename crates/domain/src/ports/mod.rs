@@ -5,6 +5,7 @@
 //! and a named test in the contract suite for every promise.
 
 mod conversations;
+mod events;
 mod jobs;
 mod outbound;
 mod provider;
@@ -27,6 +28,7 @@ use crate::phone::Address;
 use crate::timestamp::Timestamp;
 
 pub use conversations::*;
+pub use events::*;
 pub use jobs::*;
 pub use outbound::*;
 pub use provider::*;

@@ -4,6 +4,7 @@ use async_trait::async_trait;
 
 use super::memory::{InMemoryStore, Tables};
 use crate::conversation::{Conversation, ConversationId};
+use crate::event::NewEvent;
 use crate::job::{Job, NewJob};
 use crate::language::Language;
 use crate::ports::{
@@ -108,8 +109,11 @@ impl Tables {
         if let Some(news) = after.language_news(found.language_job, found.at) {
             self.enqueue(&news);
         }
+        let events = NewEvent::of_conversation(&before, &after, found.at);
         let kept = LookupKept { before: before.tenant_id, after: after.tenant_id.clone() };
         self.conversations.insert(after.id, after);
+        self.note(events);
+        self.release_waiting(found.conversation, found.at);
         Some(kept)
     }
 
@@ -149,7 +153,10 @@ impl Tables {
     fn carry_language(&mut self, id: ConversationId, at: Timestamp) -> Option<Conversation> {
         let known = self.conversations.get(&id)?.clone();
         for other in self.others_of_tenant(&known) {
-            self.conversations.insert(other.id, other.beside(&known, at));
+            let after = other.beside(&known, at);
+            let events = NewEvent::of_conversation(&other, &after, at);
+            self.conversations.insert(other.id, after);
+            self.note(events);
         }
         Some(known)
     }

@@ -229,6 +229,8 @@ impl Tables {
 
     /// Writes all that a rule has led to.
     pub(super) fn write(&mut self, step: Step, ticket: Option<Ticket>, at: Timestamp) {
+        let before = self.messages.get(&step.after.message.id).map(|(message, _)| message.clone());
+        let events = before.map(|before| step.events(&before, at)).unwrap_or_default();
         let Outgoing { message, attempts } = step.after;
         for attempt in attempts {
             self.attempts.insert(attempt.id, attempt);
@@ -243,6 +245,7 @@ impl Tables {
         if let Some((stored, _)) = self.messages.get_mut(&message.id) {
             *stored = message;
         }
+        self.note(events);
         if let Some(job) = step.follow_up {
             self.enqueue(&job);
         }

@@ -6,6 +6,7 @@
 use proptest::collection::vec;
 use proptest::prelude::{Strategy, any};
 
+use super::event_contract::event_promises;
 use super::fixture::{
     accepted, ambiguous, at, attempt, attempt_end, detection, inbound, new_outbound, refused,
     status, unsent, uuid,
@@ -22,9 +23,9 @@ use crate::outbound::{AfterUnsent, Beginning, EXHAUSTED};
 use crate::phone::{Address, Region};
 use crate::ports::{
     Acceptance, Annotation, Begun, ConversationKey, ConversationQuery, ConversationStore,
-    Housekeeping, JobClaim, JobQuery, JobQueue, JobRetry, LookupResult, MessageKey, MessageQuery,
-    MessageStore, NewOutbound, NewStatusEvent, OutboundStore, Reconciliation, Recorded,
-    SendOutcome,
+    EventStore, Housekeeping, JobClaim, JobQuery, JobQueue, JobRetry, LookupResult, MessageKey,
+    MessageQuery, MessageStore, NewOutbound, NewStatusEvent, OutboundStore, Reconciliation,
+    Recorded, SendOutcome,
 };
 use crate::tenant::TenantId;
 use crate::text::Text;
@@ -52,10 +53,12 @@ pub fn histories(length: usize) -> impl Strategy<Value = Vec<Choice>> {
 /// Where they differ.
 pub async fn agrees_with_memory(store: &impl Inspect, history: &[Choice]) {
     let mut twins = Twins::of(store);
+    twins.subscribe().await;
     for (number, choice) in (1..).zip(history) {
         twins.live(number, *choice).await;
     }
     twins.compare().await;
+    event_promises::the_same_was_told(twins.ours, &twins.memory).await;
 }
 
 /// Two stores that live through the same.
@@ -115,6 +118,12 @@ impl<'a, Store: Inspect> Twins<'a, Store> {
         }
         self.list(choices).await;
         self.list_conversations(choices).await;
+    }
+
+    /// Somebody is told of everything.
+    async fn subscribe(&self) {
+        let everything = event_promises::subscription(1);
+        assert!(both!(self.create_subscription(&everything)));
     }
 
     async fn compare(&self) {

@@ -4,6 +4,7 @@
 //! To add a setting: a commented line in `config/defaults.toml`, its name in `source::NAMES`,
 //! a field here.
 
+mod hooks;
 mod sending;
 mod source;
 mod tenants;
@@ -21,6 +22,7 @@ use secrecy::SecretString;
 
 use source::Source;
 
+pub(crate) use hooks::HookSettings;
 pub(crate) use sending::SendingSettings;
 pub(crate) use tenants::TenantSettings;
 
@@ -35,6 +37,7 @@ pub(crate) struct Settings {
     pub(crate) twilio: TwilioSettings,
     pub(crate) sending: SendingSettings,
     pub(crate) tenants: TenantSettings,
+    pub(crate) hooks: HookSettings,
     pub(crate) database: DatabaseSettings,
     pub(crate) migrate_on_start: bool,
     pub(crate) region: Region,
@@ -125,6 +128,7 @@ impl Settings {
             twilio: reader.twilio(local),
             sending: SendingSettings::read(&mut reader),
             tenants: TenantSettings::read(&mut reader),
+            hooks: HookSettings::read(&mut reader, local),
             database: reader.database(local),
             migrate_on_start: reader.switch("MIGRATE_ON_START"),
             region: reader.required("DEFAULT_REGION", Region::from_str).unwrap_or_default(),
@@ -244,6 +248,7 @@ impl Reader {
         let _ = (
             self.twilio(local),
             SendingSettings::read(self),
+            HookSettings::read(self, local),
             self.database(local),
             self.access(local, true),
             self.limits(),
@@ -432,6 +437,11 @@ mod tests {
             ("SEND_EXPIRY", "0s"),
             ("JOB_LEASE", "15s"),
             ("JOB_CONCURRENCY", "0"),
+            ("HOOK_TIMEOUT", "hunter2"),
+            ("HOOK_CONCURRENCY", "0"),
+            ("HOOK_PRIVATE_NETWORKS", "hunter2"),
+            ("SUBSCRIPTIONS_FILE", "/no/such/hunter2"),
+            ("KEEP_EVENTS", "1h"),
         ] {
             let mut given = PROD.to_vec();
             given.retain(|(known, _)| *known != name);

@@ -11,7 +11,7 @@ use figment::{Figment, Metadata, Profile, Provider};
 const DEFAULTS: &str = include_str!("../../config/defaults.toml");
 
 /// Every name that is read.
-const NAMES: [&str; 48] = [
+const NAMES: [&str; 58] = [
     "APP_ENV",
     "APP_VERSION",
     "HOST",
@@ -45,6 +45,16 @@ const NAMES: [&str; 48] = [
     "KEEP_PARKED_JOBS",
     "KEEP_PARKED_EVENTS",
     "KEEP_RAW_PAYLOADS",
+    "KEEP_EVENTS",
+    "KEEP_DELIVERIES",
+    "SUBSCRIPTIONS_FILE",
+    "HOOK_PRIVATE_NETWORKS",
+    "HOOK_TIMEOUT",
+    "HOOK_ORCHESTRATOR_TIMEOUT",
+    "HOOK_RETRY_FOR",
+    "HOOK_BACKOFF_BASE",
+    "HOOK_BACKOFF_CAP",
+    "HOOK_CONCURRENCY",
     "DATABASE_URL",
     "DATABASE_SCHEMA",
     "DATABASE_MIGRATION_URL",
