@@ -1,6 +1,6 @@
 # make run    the service on an embedded store, ready to try
 # make test   every test that needs Rust and PostgreSQL
-# make proof  load, crashes and chaos at full size
+# make proof  load, crashes, chaos and pages at full size
 # make conformance   official SDKs, Prism: needs PyPI and npm
 
 .DEFAULT_GOAL := help
@@ -32,12 +32,14 @@ test:
 	$(CARGO) run -q --locked -p pg-cluster -- run .ci/test
 	$(CARGO) test --locked --workspace --all-features --doc
 
-proof: ## The load and crash tests at full size, on the release build; a quarter of an hour.
+proof: ## The load and crash tests, and pages of 1,000,000 messages, on the release build; 20 minutes.
 	@.ci/install-postgres
 	LOAD_MESSAGES=20000 CRASHES=5 OUTAGE_SECONDS=10 HOSTILE_REQUESTS=100000 \
 	  SENDS=1000 SEND_CRASHES=10 SEND_RATE=100 SEND_SECONDS=30 \
 	  $(CARGO) run -q --locked -p pg-cluster -- run \
 	  $(CARGO) nextest run --locked --release --profile proof --workspace --all-features -E 'test(proof::)'
+	FULL=1 $(CARGO) run -q --locked -p pg-cluster -- run \
+	  $(CARGO) nextest run --locked --release --profile proof -p adapter-postgres --all-features -E 'test(pages::)'
 
 conformance: ## What needs PyPI, npm or more of Debian: official SDKs, Prism.
 	@set -e; for check in .ci/conformance/*; do \

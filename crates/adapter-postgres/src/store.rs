@@ -7,11 +7,12 @@ use domain::language::Language;
 use domain::message::{MessageDetail, MessageId, TwilioSid};
 use domain::outbound::{AttemptEnd, NewAttempt, Outgoing};
 use domain::ports::{
-    Acceptance, Adopted, Annotated, Annotation, AttemptRecorded, Begun, Canceled, ConversationKey,
-    ConversationPage, ConversationQuery, ConversationStore, Housekeeping, JobClaim, JobQuery,
-    JobQueue, JobRetried, JobRetry, JobView, LookupKept, LookupResult, MessageKey, MessagePage,
-    MessageQuery, MessageStore, NewInbound, NewOutbound, NewStatusEvent, OutboundStore,
-    Reconciliation, Recorded, StatusRecorded, StoreError, Swept, ThreadPage, ThreadQuery,
+    Acceptance, Adopted, Annotated, Annotation, AttemptRecorded, Begun, Canceled, Carried,
+    ConversationKey, ConversationPage, ConversationQuery, ConversationStore, Housekeeping,
+    JobClaim, JobQuery, JobQueue, JobRetried, JobRetry, JobView, LookupKept, LookupResult,
+    MessageKey, MessagePage, MessageQuery, MessageStore, NewInbound, NewOutbound, NewStatusEvent,
+    OutboundStore, Reconciliation, Recorded, StatusRecorded, StoreError, Swept, ThreadPage,
+    ThreadQuery,
 };
 use domain::tenant::TenantId;
 use domain::timestamp::Timestamp;
@@ -193,7 +194,7 @@ impl ConversationStore for PgStore {
         &self,
         conversation: ConversationId,
         at: Timestamp,
-    ) -> Result<Option<Conversation>, StoreError> {
+    ) -> Result<Option<Carried>, StoreError> {
         self.pool.run(async |conn| tenants::carry_language(conn, conversation, at).await).await
     }
 
@@ -203,7 +204,7 @@ impl ConversationStore for PgStore {
         conversation: ConversationId,
         tenant: &TenantId,
         language: Language,
-    ) -> Result<bool, StoreError> {
+    ) -> Result<Option<Conversation>, StoreError> {
         self.pool
             .run(async |conn| {
                 tenants::mark_language_told(conn, conversation, tenant, language).await

@@ -7,11 +7,12 @@ use domain::language::Language;
 use domain::message::{MessageDetail, MessageId, TwilioSid};
 use domain::outbound::{AttemptEnd, NewAttempt, Outgoing};
 use domain::ports::{
-    Acceptance, Adopted, Annotated, Annotation, AttemptRecorded, Begun, Canceled, ConversationKey,
-    ConversationPage, ConversationQuery, ConversationStore, Housekeeping, JobClaim, JobQuery,
-    JobQueue, JobRetried, JobRetry, JobView, LookupKept, LookupResult, MessageKey, MessagePage,
-    MessageQuery, MessageStore, NewInbound, NewOutbound, NewStatusEvent, OutboundStore,
-    Reconciliation, Recorded, StatusRecorded, StoreError, Swept, ThreadPage, ThreadQuery,
+    Acceptance, Adopted, Annotated, Annotation, AttemptRecorded, Begun, Canceled, Carried,
+    ConversationKey, ConversationPage, ConversationQuery, ConversationStore, Housekeeping,
+    JobClaim, JobQuery, JobQueue, JobRetried, JobRetry, JobView, LookupKept, LookupResult,
+    MessageKey, MessagePage, MessageQuery, MessageStore, NewInbound, NewOutbound, NewStatusEvent,
+    OutboundStore, Reconciliation, Recorded, StatusRecorded, StoreError, Swept, ThreadPage,
+    ThreadQuery,
 };
 use domain::tenant::TenantId;
 use domain::timestamp::Timestamp;
@@ -187,7 +188,7 @@ impl ConversationStore for SqliteStore {
         &self,
         conversation: ConversationId,
         at: Timestamp,
-    ) -> Result<Option<Conversation>, StoreError> {
+    ) -> Result<Option<Carried>, StoreError> {
         self.write(move |conn| tenants::carry_language(conn, conversation, at)).await
     }
 
@@ -197,7 +198,7 @@ impl ConversationStore for SqliteStore {
         conversation: ConversationId,
         tenant: &TenantId,
         language: Language,
-    ) -> Result<bool, StoreError> {
+    ) -> Result<Option<Conversation>, StoreError> {
         let tenant = tenant.clone();
         self.write(move |conn| tenants::mark_told(conn, conversation, &tenant, language)).await
     }
