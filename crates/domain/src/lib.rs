@@ -22,3 +22,4 @@ pub mod testing;
 pub mod text;
 pub mod threads;
 pub mod timestamp;
+pub mod workflow;
