@@ -149,9 +149,10 @@ fn before(at: Cursor, order: Order) -> Cursor {
 fn list_asked_for(parameters: &Parameters) -> Result<ConversationQuery, Invalid> {
     let tenant = |text: &str| TenantId::parse(text).ok();
     let workflow = |field| {
-        // None has a NUL, and no store can be asked for one.
-        let name = |text: &str| workflow::name(field, text).ok()?.filter(|_| !text.contains('\0'));
-        parameters.read(field, name, "must have 1 to 200 characters, none of them NUL")
+        // None has a NUL, and no store can be asked for one. Blank is as good as absent.
+        let name = |text: &str| workflow::name(field, text).ok().filter(|_| !text.contains('\0'));
+        let name = parameters.read(field, name, "must have 1 to 200 characters, none of them NUL");
+        name.map(Option::flatten)
     };
     Ok(ConversationQuery {
         tenant: parameters.read(

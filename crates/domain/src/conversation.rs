@@ -140,10 +140,13 @@ impl Conversation {
     }
 
     /// The conversation after the Collections Monitor was asked. A tenant that was known once is
-    /// kept where nobody is named now: the Monitor may have forgotten, the texts have not.
+    /// kept where nobody is named now: the Monitor may have forgotten, the texts have not. Where
+    /// several are named it is not: somebody else's texts may be among them by now, and a wrong
+    /// tenant is worse than none (wire contracts, section 4).
     #[must_use]
     pub fn looked_up(&self, found: &LookupResult) -> Self {
-        let tenant_id = found.tenant.clone().or_else(|| self.tenant_id.clone());
+        let kept = self.tenant_id.clone().filter(|_| !found.is_ambiguous);
+        let tenant_id = found.tenant.clone().or(kept);
         let is_new = tenant_id != self.tenant_id;
         Self {
             // Another tenant's profile was told nothing yet.

@@ -201,26 +201,31 @@ impl Identify {
                 Err(error) => return Ok((Identified::Later, self.trouble(job, &error))),
             }
         }
-        let (identified, tenant) = match named {
-            TenantMatch::Tenant(tenant) => (Identified::Found, Some(tenant)),
-            TenantMatch::Nobody => (Identified::Nobody, None),
+        let identified = match named {
+            TenantMatch::Tenant(_) => Identified::Found,
+            TenantMatch::Nobody => Identified::Nobody,
             TenantMatch::Ambiguous => {
                 tracing::warn!(conversation_id = %conversation.id, "several tenants for one number");
-                (Identified::Ambiguous, None)
+                Identified::Ambiguous
             }
         };
-        self.keep(conversation.id, tenant).await?;
+        self.keep(conversation.id, named).await?;
         Ok((identified, JobEnding::Done))
     }
 
     async fn keep(
         &self,
         conversation: ConversationId,
-        tenant: Option<TenantId>,
+        named: TenantMatch,
     ) -> Result<(), StoreError> {
+        let is_ambiguous = named == TenantMatch::Ambiguous;
+        let tenant = match named {
+            TenantMatch::Tenant(tenant) => Some(tenant),
+            TenantMatch::Nobody | TenantMatch::Ambiguous => None,
+        };
         let at = self.ports.clock.now();
         let language_job = JobId(self.ports.ids.next());
-        let found = LookupResult { conversation, tenant, at, language_job };
+        let found = LookupResult { conversation, tenant, is_ambiguous, at, language_job };
         let Some(kept) = self.ports.conversations.record_lookup(&found).await? else {
             return Ok(());
         };

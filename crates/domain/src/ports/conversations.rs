@@ -132,6 +132,8 @@ pub struct LookupResult {
     pub conversation: ConversationId,
     /// The tenant; `None` where nobody, or several, were named.
     pub tenant: Option<TenantId>,
+    /// Whether several were named.
+    pub is_ambiguous: bool,
     /// When it was asked.
     pub at: Timestamp,
     /// The id that the job gets which tells the tenant's profile of the language.

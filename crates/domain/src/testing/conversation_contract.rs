@@ -16,6 +16,7 @@ macro_rules! conversation_store_contract {
             a_tenant_is_kept_and_not_looked_up_again_for_a_time,
             a_number_that_nobody_knows_is_looked_up_again_after_a_time,
             a_tenant_is_not_forgotten_when_nobody_is_named,
+            a_number_that_several_tenants_claim_by_now_belongs_to_none,
             a_conversation_takes_the_language_of_its_tenant,
             a_sure_language_is_told_once,
             a_language_is_carried_to_the_others_of_a_tenant,
@@ -88,7 +89,7 @@ pub mod conversation_promises {
         // The same conversation has at most one such job that is not done.
         let language_job =
             JobId(uuid(95_000_000 + u32::try_from(at.as_micros() % 99_991).unwrap()));
-        LookupResult { conversation, tenant, at, language_job }
+        LookupResult { conversation, tenant, is_ambiguous: false, at, language_job }
     }
 
     async fn identify(store: &impl Inspect, id: ConversationId, tenant: &str, at: Timestamp) {
@@ -285,6 +286,19 @@ pub mod conversation_promises {
         let changed = store.record_lookup(&lookup(id, Some("T_2"), at(30))).await.unwrap().unwrap();
         assert_eq!(changed.before, Some(TenantId::parse("T_1").unwrap()));
         assert_eq!(changed.after, Some(TenantId::parse("T_2").unwrap()));
+    }
+
+    pub async fn a_number_that_several_tenants_claim_by_now_belongs_to_none(store: &impl Inspect) {
+        let id = open_in(store, 1, detection(Language::Spanish, 990)).await;
+        identify(store, id, "T_1", at(10)).await;
+        let tenant = TenantId::parse("T_1").unwrap();
+        store.mark_language_told(id, &tenant, Language::Spanish).await.unwrap();
+        let several = LookupResult { is_ambiguous: true, ..lookup(id, None, at(20)) };
+        let kept = store.record_lookup(&several).await.unwrap().unwrap();
+        assert_eq!(kept, LookupKept { before: Some(tenant), after: None, taken: None });
+        let known = conversation(store, id).await;
+        assert_eq!((known.tenant_id, known.tenant_checked_at), (None, Some(at(20))));
+        assert_eq!(known.told_language, None);
     }
 
     pub async fn a_conversation_takes_the_language_of_its_tenant(store: &impl Inspect) {

@@ -193,8 +193,8 @@ async fn a_tenant_that_the_number_came_to_while_another_was_told_is_told_too() {
             let store = known.get().unwrap();
             let conversation = ConversationId(uuid(20_000_001));
             let (at, language_job) = (at(101), JobId(uuid(1)));
-            let moved =
-                LookupResult { conversation, tenant: Some(tenant("T_2")), at, language_job };
+            let (tenant, is_ambiguous) = (Some(tenant("T_2")), false);
+            let moved = LookupResult { conversation, tenant, is_ambiguous, at, language_job };
             futures_executor::block_on(store.record_lookup(&moved)).unwrap();
             Ok(ProfileAnswer::Kept)
         });
