@@ -144,13 +144,16 @@ fn due(conn: &mut SqliteConnection, claim: &JobClaim) -> Result<Vec<ClaimedJob>,
     Ok(due.into_iter().map(|(_, job)| job).collect())
 }
 
+/// When a job may run, and its place.
+type Turn = (String, i64);
+
 /// Those of one kind, with what they are taken in the order of. Rows that cannot be read are passed
 /// over, however many there are.
 fn due_of(
     conn: &mut SqliteConnection,
     kind: &str,
     claim: &JobClaim,
-) -> Result<Vec<((String, i64), ClaimedJob)>, Failure> {
+) -> Result<Vec<(Turn, ClaimedJob)>, Failure> {
     let limit = usize::try_from(claim.limit).unwrap_or(usize::MAX);
     let (mut due, mut seen) = (Vec::new(), 0_i64);
     while due.len() < limit {

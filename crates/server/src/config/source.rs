@@ -11,7 +11,7 @@ use figment::{Figment, Metadata, Profile, Provider};
 const DEFAULTS: &str = include_str!("../../config/defaults.toml");
 
 /// Every name that is read.
-const NAMES: [&str; 47] = [
+const NAMES: [&str; 48] = [
     "APP_ENV",
     "APP_VERSION",
     "HOST",
