@@ -99,7 +99,8 @@ mod tests {
             let mut described: Vec<_> =
                 described.map(|parameter| parameter["name"].as_str().unwrap()).collect();
             let mut known = known.to_vec();
-            (described.sort_unstable(), known.sort_unstable());
+            described.sort_unstable();
+            known.sort_unstable();
             assert_eq!(described, known, "{path}");
         }
     }
