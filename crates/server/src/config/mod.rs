@@ -476,7 +476,7 @@ mod tests {
             ];
             given.extend(more);
             let key = read(&given).unwrap().tenants.profile_key();
-            assert_eq!(key.as_ref().map(|key| key.expose_secret()), expected, "{profiles}");
+            assert_eq!(key.as_ref().map(ExposeSecret::expose_secret), expected, "{profiles}");
         };
         check("https://monitor.example/profiles", &[], Some("monitors"));
         for other in ["https://profiles.example", "https://monitor.example:8443"] {
