@@ -1,6 +1,6 @@
 # make run    the service on an embedded store, with a local Twilio and a phone in the browser
 # make test   every test that needs Rust and PostgreSQL
-# make proof  load, crashes and chaos at full size
+# make proof  load, crashes, chaos and pages at full size
 # make conformance   official SDKs, Prism, a browser: needs PyPI and npm
 # make docs   writes into the README what is made from the code
 # make lint-deploy   what brings the service somewhere, read by linters: needs PyPI
@@ -27,13 +27,15 @@ test:
 	$(CARGO) run -q --locked -p pg-cluster -- run .ci/test
 	$(CARGO) test --locked --workspace --all-features --doc
 
-proof: ## The load and crash tests at full size, on the release build; a quarter of an hour.
+proof: ## The load and crash tests, and pages of 1,000,000 messages, on the release build; 20 minutes.
 	@.ci/install-postgres
 	LOAD_MESSAGES=20000 CRASHES=5 OUTAGE_SECONDS=10 HOSTILE_REQUESTS=100000 \
 	  SENDS=1000 SEND_CRASHES=10 SEND_RATE=100 SEND_SECONDS=30 \
 	  HOOK_MESSAGES=10000 HOOK_KILLS=5 STREAM_MESSAGES=5000 STREAM_BREAKS=100 \
 	  $(CARGO) run -q --locked -p pg-cluster -- run \
 	  $(CARGO) nextest run --locked --release --profile proof --workspace --all-features -E 'test(proof::)'
+	FULL=1 $(CARGO) run -q --locked -p pg-cluster -- run \
+	  $(CARGO) nextest run --locked --release --profile proof -p adapter-postgres --all-features -E 'test(pages::)'
 
 conformance: ## What needs PyPI, npm or more of Debian: official SDKs, Prism, a browser.
 	@set -e; for check in .ci/conformance/*; do \

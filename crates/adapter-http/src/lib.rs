@@ -39,7 +39,7 @@ mod webhooks;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::{Resource, Route, web};
+use actix_web::{Resource, Route, guard, web};
 use domain::backlog::Backlog;
 use domain::inbox::Inbox;
 use domain::notify::Subscriptions;
@@ -146,9 +146,18 @@ pub fn configure(config: &mut web::ServiceConfig, services: &Services) {
         .service(get("/docs", web::get().to(docs::page)))
         .service(get("/docs/", web::get().to(docs::page)))
         .service(get("/docs/{file}", web::get().to(docs::file)))
-        .service(get("/health", web::get().to(health::full)))
-        .service(get("/health/live", web::get().to(health::live)))
-        .service(get("/health/ready", web::get().to(health::ready)));
+        .service(probe("/health").route(web::route().guard(probes()).to(health::full)))
+        .service(probe("/health/live").route(web::route().guard(probes()).to(health::live)))
+        .service(probe("/health/ready").route(web::route().guard(probes()).to(health::ready)));
+}
+
+/// Probes ask with GET or HEAD; the server leaves the body of an answer to HEAD out.
+fn probes() -> impl guard::Guard {
+    guard::Any(guard::Get()).or(guard::Head())
+}
+
+fn probe(path: &str) -> Resource {
+    only("GET, HEAD", path)
 }
 
 /// A path that answers GET only.

@@ -9,7 +9,7 @@ use domain::language::Language;
 use domain::message::{MessageDetail, MessageId, TwilioSid};
 use domain::outbound::{AttemptEnd, NewAttempt, Outgoing};
 use domain::ports::{
-    Acceptance, Adopted, Annotated, Annotation, AttemptRecorded, Begun, Canceled, Changed,
+    Acceptance, Adopted, Annotated, Annotation, AttemptRecorded, Begun, Canceled, Carried, Changed,
     ConversationKey, ConversationPage, ConversationQuery, ConversationStore, EventStore,
     EventSweep, HookClaim, HookEnd, HookQuery, HookView, Housekeeping, JobClaim, JobQuery,
     JobQueue, JobRetried, JobRetry, JobView, LookupKept, LookupResult, MessageKey, MessagePage,
@@ -199,7 +199,7 @@ impl ConversationStore for PgStore {
         &self,
         conversation: ConversationId,
         at: Timestamp,
-    ) -> Result<Option<Conversation>, StoreError> {
+    ) -> Result<Option<Carried>, StoreError> {
         self.pool.run(async |conn| tenants::carry_language(conn, conversation, at).await).await
     }
 
@@ -209,7 +209,7 @@ impl ConversationStore for PgStore {
         conversation: ConversationId,
         tenant: &TenantId,
         language: Language,
-    ) -> Result<bool, StoreError> {
+    ) -> Result<Option<Conversation>, StoreError> {
         self.pool
             .run(async |conn| {
                 tenants::mark_language_told(conn, conversation, tenant, language).await

@@ -9,7 +9,7 @@ use domain::language::Language;
 use domain::message::{MessageDetail, MessageId, TwilioSid};
 use domain::outbound::{AttemptEnd, NewAttempt, Outgoing};
 use domain::ports::{
-    Acceptance, Adopted, Annotated, Annotation, AttemptRecorded, Begun, Canceled, Changed,
+    Acceptance, Adopted, Annotated, Annotation, AttemptRecorded, Begun, Canceled, Carried, Changed,
     ConversationKey, ConversationPage, ConversationQuery, ConversationStore, EventStore,
     EventSweep, HookClaim, HookEnd, HookQuery, HookView, Housekeeping, JobClaim, JobQuery,
     JobQueue, JobRetried, JobRetry, JobView, LookupKept, LookupResult, MessageKey, MessagePage,
@@ -192,7 +192,7 @@ impl ConversationStore for SqliteStore {
         &self,
         conversation: ConversationId,
         at: Timestamp,
-    ) -> Result<Option<Conversation>, StoreError> {
+    ) -> Result<Option<Carried>, StoreError> {
         self.write(move |conn| tenants::carry_language(conn, conversation, at)).await
     }
 
@@ -202,7 +202,7 @@ impl ConversationStore for SqliteStore {
         conversation: ConversationId,
         tenant: &TenantId,
         language: Language,
-    ) -> Result<bool, StoreError> {
+    ) -> Result<Option<Conversation>, StoreError> {
         let tenant = tenant.clone();
         self.write(move |conn| tenants::mark_told(conn, conversation, &tenant, language)).await
     }

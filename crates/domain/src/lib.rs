@@ -26,3 +26,4 @@ pub mod testing;
 pub mod text;
 pub mod threads;
 pub mod timestamp;
+pub mod workflow;

@@ -82,7 +82,7 @@ impl Parts {
                 Arc::new(NgramDetector),
                 clock.clone(),
                 ids.clone(),
-                settings.tenants.ages,
+                settings.tenants.lookup_ages(),
             ),
             receipts: Receipts::new(store.clone(), clock.clone(), ids.clone()),
             threads,
@@ -190,7 +190,7 @@ fn outbox(
         max_retries: sending.max_retries,
         lease: sending.job_lease,
         keep_keys: sending.keep.idempotency_keys,
-        lookup_ages: settings.tenants.ages,
+        lookup_ages: settings.tenants.lookup_ages(),
         pacing: Some(sending.pacing),
     };
     let senders = Senders::new(sending.senders.clone(), settings.region);
@@ -230,10 +230,10 @@ fn profiles(tenants: &TenantSettings) -> anyhow::Result<Option<Arc<dyn TenantPro
         return Ok(None);
     };
     let client = ProfileClient::new(&ProfileSettings {
-        api_key: tenants.api_key.clone(),
+        api_key: tenants.profile_key(),
         ..ProfileSettings::new(base_url.clone())
     });
-    Ok(Some(Arc::new(client.context("TENANT_PROFILE_API_URL, MONITOR_API_KEY")?)))
+    Ok(Some(Arc::new(client.context("TENANT_PROFILE_API_URL, TENANT_PROFILE_API_KEY")?)))
 }
 
 fn threads(settings: &Settings, stores: &Stores) -> Threads {

@@ -6,6 +6,9 @@ use super::examples;
 use crate::access::Scope;
 use crate::parameters::MAX_OFFSET;
 
+/// What no store can be asked for.
+const WITHOUT_NUL: &str = r"^[^\x00]*$";
+
 /// The groups of endpoints.
 pub(super) const TAGS: [(&str, &str); 6] = [
     ("sending", "Texts from us."),
@@ -115,13 +118,13 @@ fn conversations() -> Vec<Operation> {
                 filter(
                     "workflow_type",
                     "With this kind of workflow.",
-                    &json!({ "maxLength": 200 }),
+                    &json!({ "maxLength": 200, "pattern": WITHOUT_NUL }),
                     "rent_reminder",
                 ),
                 filter(
                     "workflow_id",
                     "With this workflow.",
-                    &json!({ "maxLength": 200 }),
+                    &json!({ "maxLength": 200, "pattern": WITHOUT_NUL }),
                     "wf-2026-12",
                 ),
                 filter(

@@ -11,6 +11,7 @@ mod document;
 mod health;
 mod hostile;
 mod jobs;
+mod log;
 mod messages;
 mod panics;
 mod provider;

@@ -1,5 +1,6 @@
 //! A service to ask.
 
+use std::net::Ipv4Addr;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,7 +8,7 @@ use std::time::Duration;
 use actix_http::Request;
 use actix_web::body::to_bytes;
 use actix_web::dev::{Service, ServiceResponse};
-use actix_web::http::header::HeaderMap;
+use actix_web::http::header::{self, HeaderMap, HeaderValue};
 use actix_web::http::{Method, StatusCode};
 use actix_web::{App, Error, HttpResponse, middleware, test};
 use adapter_http::{
@@ -71,7 +72,7 @@ pub(crate) fn services(store: Arc<dyn MessageStore>, gate: FakeGate) -> Services
             Arc::new(detector),
             clock.clone(),
             ids.clone(),
-            fixture::lookup_ages(),
+            Some(fixture::lookup_ages()),
         ),
         receipts: Receipts::new(store.clone(), clock.clone(), ids.clone()),
         threads: Threads::on(store, rest.clone(), rest.clone(), clock.clone(), Region::default()),
@@ -141,7 +142,7 @@ pub(crate) fn outbox(
         lease: Duration::from_mins(1),
         keep_keys: Duration::from_hours(24),
         pacing: None,
-        lookup_ages: fixture::lookup_ages(),
+        lookup_ages: Some(fixture::lookup_ages()),
     };
     let ours = vec![Sender::read("+18605550100")];
     Outbox::new(ports, rules, Senders::new(ours, Region::default()))
@@ -171,7 +172,17 @@ pub(crate) async fn ask_of(services: &Services, request: test::TestRequest) -> A
     let app = App::new()
         .wrap(middleware::from_fn(envelope))
         .configure(|config| configure(config, services));
-    answer(&test::init_service(app).await, request.to_request()).await
+    answer(&test::init_service(app).await, from_here(request.to_request())).await
+}
+
+/// As a program on this machine asks, unless the request says otherwise.
+fn from_here(mut request: Request) -> Request {
+    let head = request.head_mut();
+    head.peer_addr.get_or_insert((Ipv4Addr::LOCALHOST, 4711).into());
+    if !head.headers.contains_key(header::HOST) {
+        head.headers.insert(header::HOST, HeaderValue::from_static("127.0.0.1:8080"));
+    }
+    request
 }
 
 async fn answer<S>(app: &S, request: Request) -> Answer

@@ -21,7 +21,7 @@ pub(crate) use attempt::{AttemptRow, OutcomeColumns};
 pub(crate) use conversation::{ConversationRow, SaidColumns, TenantColumns};
 pub(crate) use event::EventRow;
 pub(crate) use feed::{FeedRow, HookRow, SubscriptionRow};
-pub(crate) use job::JobRow;
+pub(crate) use job::{DueRow, JobRow};
 pub(crate) use message::{MessageRow, ProgressColumns, SendingColumns};
 
 /// `raw_webhook_data`: null where nothing came.

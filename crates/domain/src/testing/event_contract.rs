@@ -166,6 +166,7 @@ pub mod event_promises {
 
     async fn look_up(store: &impl Inspect, conversation: ConversationId, tenant: Option<&str>) {
         let found = LookupResult {
+            is_ambiguous: false,
             conversation,
             tenant: tenant.map(|tenant| TenantId::parse(tenant).unwrap()),
             at: at(50),

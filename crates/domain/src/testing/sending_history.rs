@@ -312,7 +312,9 @@ impl<'a, Store: Inspect> Twins<'a, Store> {
         let conversation = self.conversation(which);
         let at = at(number * 10 + 86_400 * u32::from(late % 4));
         let language_job = JobId(uuid(95_000_000 + number));
-        let found = LookupResult { conversation, tenant: a_tenant(tenant), at, language_job };
+        let tenant = a_tenant(tenant);
+        let is_ambiguous = tenant.is_none() && late % 2 == 0;
+        let found = LookupResult { conversation, tenant, is_ambiguous, at, language_job };
         both!(self.record_lookup(&found));
     }
 

@@ -483,6 +483,27 @@ mod tests {
     }
 
     #[test]
+    fn the_monitors_key_is_for_the_monitors_host_only() {
+        use secrecy::ExposeSecret;
+        let check = |profiles: &str, more: &[(&str, &str)], expected: Option<&str>| {
+            let mut given = vec![
+                ("APP_ENV", "local"),
+                ("MONITOR_API_URL", "https://monitor.example/api"),
+                ("MONITOR_API_KEY", "monitors"),
+                ("TENANT_PROFILE_API_URL", profiles),
+            ];
+            given.extend(more);
+            let key = read(&given).unwrap().tenants.profile_key();
+            assert_eq!(key.as_ref().map(ExposeSecret::expose_secret), expected, "{profiles}");
+        };
+        check("https://monitor.example/profiles", &[], Some("monitors"));
+        for other in ["https://profiles.example", "https://monitor.example:8443"] {
+            check(other, &[], None);
+            check(other, &[("TENANT_PROFILE_API_KEY", "profiles")], Some("profiles"));
+        }
+    }
+
+    #[test]
     fn debug_shows_no_secret() {
         let shown = format!("{:?}", read(&PROD).unwrap());
         assert!(!shown.contains("hunter2") && !shown.contains("s3cret"), "{shown}");

@@ -11,7 +11,7 @@ use figment::{Figment, Metadata, Profile, Provider};
 const DEFAULTS: &str = include_str!("../../config/defaults.toml");
 
 /// Every name that is read.
-const NAMES: [&str; 58] = [
+const NAMES: [&str; 59] = [
     "APP_ENV",
     "APP_VERSION",
     "HOST",
@@ -31,6 +31,7 @@ const NAMES: [&str; 58] = [
     "MONITOR_API_KEY",
     "MONITOR_LOOKUP_PATH",
     "TENANT_PROFILE_API_URL",
+    "TENANT_PROFILE_API_KEY",
     "TENANT_BELIEVED_FOR",
     "TENANT_UNKNOWN_FOR",
     "SEND_WAIT",
