@@ -28,11 +28,13 @@ mod schema;
 mod settings;
 mod status;
 mod store;
+mod survey;
 mod tenants;
 mod verdicts;
 
 #[cfg(feature = "testing")]
 pub use migrate::revert_all;
 pub use migrate::{MigrateError, migrate};
+pub use pool::Connections;
 pub use settings::{InvalidSettings, PgSettings};
 pub use store::PgStore;

@@ -8,20 +8,21 @@ use domain::message::{MessageDetail, MessageId, TwilioSid};
 use domain::outbound::{AttemptEnd, NewAttempt, Outgoing};
 use domain::ports::{
     Acceptance, Adopted, Annotated, Annotation, AttemptRecorded, Begun, Canceled, ConversationKey,
-    ConversationPage, ConversationQuery, ConversationStore, Housekeeping, JobClaim, JobQuery,
-    JobQueue, JobRetried, JobRetry, JobView, LookupKept, LookupResult, MessageKey, MessagePage,
-    MessageQuery, MessageStore, NewInbound, NewOutbound, NewStatusEvent, OutboundStore,
-    Reconciliation, Recorded, StatusRecorded, StoreError, Swept, ThreadPage, ThreadQuery,
+    ConversationPage, ConversationQuery, ConversationStore, ConversationTally, Housekeeping,
+    JobClaim, JobQuery, JobQueue, JobRetried, JobRetry, JobView, LookupKept, LookupResult,
+    MessageKey, MessagePage, MessageQuery, MessageStore, NewInbound, NewOutbound, NewStatusEvent,
+    OutboundStore, Reconciliation, Recorded, StatusRecorded, StoreError, Survey, Surveyor, Swept,
+    ThreadPage, ThreadQuery,
 };
 use domain::tenant::TenantId;
 use domain::timestamp::Timestamp;
 use tokio::runtime::Handle;
 
-use crate::pool::Pool;
+use crate::pool::{Connections, Pool};
 use crate::settings::{InvalidSettings, PgSettings};
 use crate::{
     acceptance, attempts, checks, conversations, housekeeping, idempotency, inbound, jobs, listing,
-    outgoing, reading, reconciliation, retry, status, tenants, verdicts,
+    outgoing, reading, reconciliation, retry, status, survey, tenants, verdicts,
 };
 
 /// Conversations, messages and jobs on PostgreSQL.
@@ -42,6 +43,12 @@ impl PgStore {
     pub fn new(settings: &PgSettings, runtime: Handle) -> Result<Self, InvalidSettings> {
         let pool = Pool::new(settings, runtime)?;
         Ok(Self { pool })
+    }
+
+    /// How the connections are used now.
+    #[must_use]
+    pub fn connections(&self) -> Connections {
+        self.pool.usage()
     }
 }
 
@@ -242,5 +249,18 @@ impl JobQueue for PgStore {
     #[tracing::instrument(name = "pg.housekeep", skip_all)]
     async fn housekeep(&self, what: &Housekeeping) -> Result<Swept, StoreError> {
         self.pool.run(async |conn| housekeeping::sweep(conn, what).await).await
+    }
+}
+
+#[async_trait]
+impl Surveyor for PgStore {
+    #[tracing::instrument(name = "pg.survey", skip_all)]
+    async fn survey(&self) -> Result<Survey, StoreError> {
+        self.pool.run(async |conn| survey::survey(conn).await).await
+    }
+
+    #[tracing::instrument(name = "pg.census", skip_all)]
+    async fn census(&self) -> Result<Vec<ConversationTally>, StoreError> {
+        self.pool.run(async |conn| survey::census(conn).await).await
     }
 }

@@ -38,7 +38,7 @@ pub(crate) async fn record_lookup(
         let after = before.looked_up(found);
         let joined = other.filter(|_| after.tenant_id != before.tenant_id);
         let after = joined.map_or_else(|| after.clone(), |other| after.beside(&other, found.at));
-        let news = after.language_news(found.language_job, found.at);
+        let news = after.language_news(found.language_job, found.at, &found.origin);
         try_join!(conversations::update(conn, &after), jobs::enqueue(conn, news.as_slice()))?;
         Ok(Some(LookupKept { before: before.tenant_id, after: after.tenant_id }))
     })

@@ -36,6 +36,7 @@ mod rows;
 mod schema;
 mod status;
 mod store;
+mod survey;
 mod tenants;
 #[cfg(feature = "testing")]
 mod testing;

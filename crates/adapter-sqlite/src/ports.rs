@@ -8,10 +8,11 @@ use domain::message::{MessageDetail, MessageId, TwilioSid};
 use domain::outbound::{AttemptEnd, NewAttempt, Outgoing};
 use domain::ports::{
     Acceptance, Adopted, Annotated, Annotation, AttemptRecorded, Begun, Canceled, ConversationKey,
-    ConversationPage, ConversationQuery, ConversationStore, Housekeeping, JobClaim, JobQuery,
-    JobQueue, JobRetried, JobRetry, JobView, LookupKept, LookupResult, MessageKey, MessagePage,
-    MessageQuery, MessageStore, NewInbound, NewOutbound, NewStatusEvent, OutboundStore,
-    Reconciliation, Recorded, StatusRecorded, StoreError, Swept, ThreadPage, ThreadQuery,
+    ConversationPage, ConversationQuery, ConversationStore, ConversationTally, Housekeeping,
+    JobClaim, JobQuery, JobQueue, JobRetried, JobRetry, JobView, LookupKept, LookupResult,
+    MessageKey, MessagePage, MessageQuery, MessageStore, NewInbound, NewOutbound, NewStatusEvent,
+    OutboundStore, Reconciliation, Recorded, StatusRecorded, StoreError, Survey, Surveyor, Swept,
+    ThreadPage, ThreadQuery,
 };
 use domain::tenant::TenantId;
 use domain::timestamp::Timestamp;
@@ -19,7 +20,7 @@ use domain::timestamp::Timestamp;
 use crate::store::SqliteStore;
 use crate::{
     checks, conversations, housekeeping, idempotency, inbound, jobs, listing, outbound, outgoing,
-    reading, status, tenants,
+    reading, status, survey, tenants,
 };
 
 #[async_trait]
@@ -89,7 +90,7 @@ impl OutboundStore for SqliteStore {
 
     #[tracing::instrument(name = "sqlite.begin_attempt", skip_all)]
     async fn begin_attempt(&self, new: &NewAttempt) -> Result<Begun, StoreError> {
-        let new = *new;
+        let new = new.clone();
         self.write(move |conn| outbound::begin(conn, &new)).await
     }
 
@@ -238,5 +239,18 @@ impl JobQueue for SqliteStore {
     async fn housekeep(&self, what: &Housekeeping) -> Result<Swept, StoreError> {
         let what = *what;
         self.write(move |conn| housekeeping::sweep(conn, &what)).await
+    }
+}
+
+#[async_trait]
+impl Surveyor for SqliteStore {
+    #[tracing::instrument(name = "sqlite.survey", skip_all)]
+    async fn survey(&self) -> Result<Survey, StoreError> {
+        self.read(survey::survey).await
+    }
+
+    #[tracing::instrument(name = "sqlite.census", skip_all)]
+    async fn census(&self) -> Result<Vec<ConversationTally>, StoreError> {
+        self.read(survey::census).await
     }
 }

@@ -7,6 +7,7 @@ use diesel::sqlite::Sqlite;
 use domain::conversation::{Conversation, ConversationId};
 use domain::job::{Job, JobId, NewJob};
 use domain::language::Language;
+use domain::origin::Origin;
 use domain::ports::{ConversationKey, LookupKept, LookupResult, Reconciliation};
 use domain::tenant::TenantId;
 use domain::timestamp::Timestamp;
@@ -50,7 +51,7 @@ pub(crate) fn record_lookup(
         after = after.beside(&other, found.at);
     }
     writing::revise(conn, &after)?;
-    if let Some(news) = after.language_news(found.language_job, found.at) {
+    if let Some(news) = after.language_news(found.language_job, found.at, &found.origin) {
         jobs::enqueue(conn, &news)?;
     }
     Ok(Some(LookupKept { before: before.tenant_id, after: after.tenant_id }))
@@ -71,7 +72,8 @@ pub(crate) fn reconcile(conn: &mut SqliteConnection, due: &Reconciliation) -> Re
 
 fn lookup(row: &Unknown, id: JobId, at: Timestamp) -> Result<NewJob, Failure> {
     let conversation = ConversationId(uuid(&row.id)?);
-    Ok(NewJob { id, job: Job::TenantLookup { conversation }, run_at: at })
+    let job = Job::TenantLookup { conversation };
+    Ok(NewJob { id, job, run_at: at, origin: Origin::default() })
 }
 
 /// Carries a conversation's language to the others of its tenant; `None` where there is no such

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::conversation::{Conversation, ConversationId};
 use crate::job::{Backoff, ClaimedJob, JobEnding, JobId};
 use crate::language::Language;
-use crate::phone::{Region, lookup_variants};
+use crate::phone::{Region, lookup_variants, masked};
 use crate::ports::{
     Chance, Clock, ConversationKey, ConversationStore, DirectoryError, IdSource, JobQueue,
     LookupResult, MessageStore, Reconciliation, StoreError, TenantDirectory, TenantMatch,
@@ -188,6 +188,8 @@ impl Identify {
         let Some(directory) = &self.ports.directory else {
             return Ok((Identified::Later, self.again(job, "there is no directory", None)));
         };
+        let span = tracing::Span::current();
+        span.record("phone", masked(conversation.phone_number_canonical.as_str()));
         let mut named = TenantMatch::Nobody;
         for spelling in lookup_variants(&conversation.phone_number_original, self.rules.region) {
             match directory.look_up(&Text::new(spelling)).await {
@@ -200,25 +202,30 @@ impl Identify {
             }
         }
         let (identified, tenant) = match named {
-            TenantMatch::Tenant(tenant) => (Identified::Found, Some(tenant)),
+            TenantMatch::Tenant(tenant) => {
+                span.record("tenant_id", tenant.as_str());
+                (Identified::Found, Some(tenant))
+            }
             TenantMatch::Nobody => (Identified::Nobody, None),
             TenantMatch::Ambiguous => {
                 tracing::warn!(conversation_id = %conversation.id, "several tenants for one number");
                 (Identified::Ambiguous, None)
             }
         };
-        self.keep(conversation.id, tenant).await?;
+        self.keep(job, conversation.id, tenant).await?;
         Ok((identified, JobEnding::Done))
     }
 
     async fn keep(
         &self,
+        job: &ClaimedJob,
         conversation: ConversationId,
         tenant: Option<TenantId>,
     ) -> Result<(), StoreError> {
         let at = self.ports.clock.now();
         let language_job = JobId(self.ports.ids.next());
-        let found = LookupResult { conversation, tenant, at, language_job };
+        let origin = job.origin.clone();
+        let found = LookupResult { conversation, tenant, at, language_job, origin };
         let kept = self.ports.conversations.record_lookup(&found).await?;
         if let Some(kept) = kept
             && kept.before.is_some()
@@ -264,12 +271,14 @@ impl Identify {
     fn trouble(&self, job: &ClaimedJob, error: &DirectoryError) -> JobEnding {
         let retry_after = match error {
             DirectoryError::Unavailable { retry_after, source } => {
-                tracing::warn!(job = %job.ticket.id, error = %source, "no answer");
+                let error: &(dyn std::error::Error + 'static) = source.as_ref();
+                tracing::warn!(error, "no answer");
                 *retry_after
             }
             // An operator must act; until then it is asked again now and then.
             DirectoryError::Rejected(source) => {
-                tracing::error!(job = %job.ticket.id, error = %source, "the question is refused");
+                let error: &(dyn std::error::Error + 'static) = source.as_ref();
+                tracing::error!(error, "the question is refused");
                 None
             }
         };

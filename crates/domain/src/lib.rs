@@ -10,6 +10,7 @@ pub mod inbox;
 pub mod job;
 pub mod language;
 pub mod message;
+pub mod origin;
 pub mod outbound;
 pub mod outbox;
 pub mod phone;

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use adapter_postgres::{MigrateError, PgSettings, PgStore};
 use adapter_sqlite::SqliteStore;
 use anyhow::Context;
-use domain::ports::{ConversationStore, JobQueue, MessageStore, OutboundStore};
+use domain::ports::{Clock, ConversationStore, JobQueue, MessageStore, OutboundStore, Surveyor};
 use secrecy::ExposeSecret;
 use tokio::runtime::Handle;
 
 use crate::config::DatabaseSettings;
+use crate::metered::MeteredStore;
 
 /// An open store, with what its migrations need.
 pub(crate) enum Database {
@@ -23,19 +24,27 @@ pub(crate) struct Stores {
     pub(crate) outbound: Arc<dyn OutboundStore>,
     pub(crate) conversations: Arc<dyn ConversationStore>,
     pub(crate) queue: Arc<dyn JobQueue>,
+    pub(crate) surveyor: Arc<dyn Surveyor>,
 }
 
 impl Stores {
     fn of<S>(store: &Arc<S>) -> Self
     where
-        S: MessageStore + OutboundStore + ConversationStore + JobQueue + 'static,
+        S: MessageStore + OutboundStore + ConversationStore + JobQueue + Surveyor + 'static,
     {
         Self {
             messages: store.clone(),
             outbound: store.clone(),
             conversations: store.clone(),
             queue: store.clone(),
+            surveyor: store.clone(),
         }
+    }
+
+    /// The same, counting what becomes of messages.
+    pub(crate) fn metered(self, clock: Arc<dyn Clock>) -> Self {
+        let metered = Arc::new(MeteredStore::new(self.messages, self.outbound, clock));
+        Self { messages: metered.clone(), outbound: metered, ..self }
     }
 }
 

@@ -1,9 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 use opentelemetry::Context;
-use opentelemetry::trace::{
-    SpanContext, SpanId, TraceContextExt, TraceFlags, TraceId, TraceState,
-};
+use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt, TraceFlags, TraceId, TraceState};
 use tracing::Span;
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 use tracing_subscriber::Registry;
@@ -23,7 +21,8 @@ impl TraceParent {
         let mut parts = text.trim().split('-');
         let [version, trace, span, flags] = [(); 4].map(|()| parts.next().unwrap_or_default());
         // A later version may have more parts.
-        let fits = is_hex(version, 2) && version != "ff" && (version != "00" || parts.next().is_none());
+        let fits =
+            is_hex(version, 2) && version != "ff" && (version != "00" || parts.next().is_none());
         if !fits || !is_hex(trace, 32) || !is_hex(span, 16) || !is_hex(flags, 2) {
             return None;
         }

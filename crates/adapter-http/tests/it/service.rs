@@ -11,7 +11,7 @@ use actix_web::http::header::HeaderMap;
 use actix_web::http::{Method, StatusCode};
 use actix_web::{App, Error, HttpResponse, middleware, test};
 use adapter_http::{
-    Access, ApiKeys, Cors, Health, LimitSettings, Limits, Services, configure, envelope,
+    Access, ApiKeys, Cors, Health, LimitSettings, Limits, Services, Traffic, configure, envelope,
 };
 use domain::backlog::{Backlog, Keep};
 use domain::inbox::Inbox;
@@ -81,6 +81,7 @@ pub(crate) fn services(store: Arc<dyn MessageStore>, gate: FakeGate) -> Services
         limits: limits(1000, 0),
         cors: Cors::Off,
         health,
+        traffic: Traffic::default(),
         clock,
         ids,
     }

@@ -9,6 +9,7 @@ use crate::message::MessageId;
 use crate::outbound::{
     AfterUnsent, AttemptEnd, AttemptId, Beginning, EXHAUSTED, EXPIRED, NewAttempt, Outgoing,
 };
+use crate::phone::masked;
 use crate::ports::{
     AttemptRecorded, Attended, Begun, ProviderError, SendOrder, SendOutcome, Sender, StoreError,
     UnsentReason,
@@ -98,6 +99,8 @@ impl Outbox {
         outgoing: &Outgoing,
         attended: &Attended,
     ) -> Performed {
+        let to = outgoing.message.to_number.as_str();
+        tracing::Span::current().record("phone", masked(to));
         let outcome = self.ports.provider.send(&self.order(outgoing)).await;
         let now = self.ports.clock.now();
         if let SendOutcome::Unsent { reason: UnsentReason::Account, fault, .. } = &outcome {
@@ -114,6 +117,7 @@ impl Outbox {
             resolve_job: attempt.resolve_job,
             resolve_at: now.after(self.first_look()),
             attended: false,
+            origin: job.origin.clone(),
         };
         match self.record(&mut end, attended).await {
             Some(recorded) => report(&end, recorded),
@@ -183,6 +187,7 @@ impl Outbox {
             deadline: at.after(provider.call_timeout()),
             resolve_job: JobId(ids.next()),
             resolve_at: at,
+            origin: job.origin.clone(),
         }
     }
 

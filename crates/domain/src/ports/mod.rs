@@ -8,6 +8,7 @@ mod conversations;
 mod jobs;
 mod outbound;
 mod provider;
+mod survey;
 mod tenants;
 mod work;
 
@@ -23,6 +24,8 @@ use crate::message::{
     Direction, EventId, InboundMessage, Message, MessageDetail, MessageId, Source, StatusEvent,
     TwilioSid,
 };
+use crate::origin::Origin;
+use crate::outbound::Moved;
 use crate::phone::Address;
 use crate::timestamp::Timestamp;
 
@@ -30,6 +33,7 @@ pub use conversations::*;
 pub use jobs::*;
 pub use outbound::*;
 pub use provider::*;
+pub use survey::*;
 pub use tenants::*;
 pub use work::*;
 
@@ -109,6 +113,8 @@ pub struct NewInbound {
     pub source: Source,
     /// When we did.
     pub received_at: Timestamp,
+    /// What it follows from.
+    pub origin: Origin,
 }
 
 impl NewInbound {
@@ -120,6 +126,7 @@ impl NewInbound {
             language_job: self.language_job,
             lookup_ages: self.lookup_ages,
             at: self.received_at,
+            origin: self.origin.clone(),
         }
     }
 
@@ -214,6 +221,8 @@ pub enum StatusRecorded {
         delivery: DeliveryState,
         /// Whether we had given the message up, and were wrong.
         overturned: bool,
+        /// Where the report moved it; `None` where it did not.
+        moved: Option<Moved>,
     },
     /// No message has that SID yet: the report is kept.
     Parked,

@@ -8,7 +8,8 @@ use crate::delivery::{DeliveryState, DeliveryStatus};
 use crate::idempotency::IdempotencyClaim;
 use crate::job::{ClaimedJob, Job, JobId, Ticket};
 use crate::message::{Direction, Media, Message, MessageId, Source, TwilioSid};
-use crate::outbound::{AttemptEnd, Beginning, NewAttempt, Outgoing, Sending};
+use crate::origin::Origin;
+use crate::outbound::{AttemptEnd, Beginning, Moved, NewAttempt, Outgoing, Sending};
 use crate::phone::Address;
 use crate::senders::Senders;
 use crate::text::Text;
@@ -130,6 +131,8 @@ pub struct NewOutbound {
     pub lease_until: Timestamp,
     /// Who asked, and how a repetition is known.
     pub idempotency: IdempotencyClaim,
+    /// What it follows from.
+    pub origin: Origin,
 }
 
 /// Who a message is for. At least one of them is given.
@@ -150,6 +153,7 @@ impl NewOutbound {
             language_job: self.language_job,
             lookup_ages: self.lookup_ages,
             at: self.accepted_at,
+            origin: self.origin.clone(),
         }
     }
 
@@ -213,6 +217,7 @@ impl NewOutbound {
             job: self.job(conversation),
             failures: 0,
             lease_until: self.lease_until,
+            origin: self.origin.clone(),
         }
     }
 }
@@ -256,6 +261,8 @@ pub struct AttemptRecorded {
     pub outgoing: Outgoing,
     /// Whether we had given it up, and were wrong.
     pub overturned: bool,
+    /// Where its end moved the message; `None` where it did not.
+    pub moved: Option<Moved>,
 }
 
 /// Whether a message that Twilio listed is the one sought.
@@ -265,6 +272,8 @@ pub enum Adopted {
     Taken {
         /// Whether we had given the message up, and were wrong.
         overturned: bool,
+        /// Where it moved the message; `None` where it did not.
+        moved: Option<Moved>,
     },
     /// It is another's, or the message has a SID already.
     NotIt,

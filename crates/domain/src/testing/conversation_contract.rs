@@ -48,6 +48,7 @@ pub mod conversation_promises {
     use crate::conversation::{Conversation, ConversationId};
     use crate::job::{JobId, JobState};
     use crate::language::{Detection, Language};
+    use crate::origin::Origin;
     use crate::ports::{
         Annotated, Annotation, ConversationKey, ConversationPage, ConversationQuery, LookupKept,
         LookupResult, Reconciliation,
@@ -84,7 +85,7 @@ pub mod conversation_promises {
         // The same conversation has at most one such job that is not done.
         let language_job =
             JobId(uuid(95_000_000 + u32::try_from(at.as_micros() % 99_991).unwrap()));
-        LookupResult { conversation, tenant, at, language_job }
+        LookupResult { conversation, tenant, at, language_job, origin: Origin::default() }
     }
 
     async fn identify(store: &impl Inspect, id: ConversationId, tenant: &str, at: Timestamp) {

@@ -6,6 +6,7 @@ use super::memory::{InMemoryStore, Tables};
 use crate::conversation::{Conversation, ConversationId};
 use crate::job::{Job, NewJob};
 use crate::language::Language;
+use crate::origin::Origin;
 use crate::ports::{
     Annotated, Annotation, ConversationCursor, ConversationKey, ConversationPage,
     ConversationQuery, ConversationStore, LookupKept, LookupResult, Reconciliation, StoreError,
@@ -105,7 +106,7 @@ impl Tables {
         {
             after = after.beside(&other, found.at);
         }
-        if let Some(news) = after.language_news(found.language_job, found.at) {
+        if let Some(news) = after.language_news(found.language_job, found.at, &found.origin) {
             self.enqueue(&news);
         }
         let kept = LookupKept { before: before.tenant_id, after: after.tenant_id.clone() };
@@ -140,7 +141,7 @@ impl Tables {
                 continue;
             }
             let Some(id) = jobs.next() else { break };
-            self.enqueue(&NewJob { id: *id, job, run_at: due.at });
+            self.enqueue(&NewJob { id: *id, job, run_at: due.at, origin: Origin::default() });
             written += 1;
         }
         written

@@ -10,6 +10,7 @@ mod inspect;
 mod memory;
 mod memory_conversations;
 mod memory_outbound;
+mod memory_survey;
 mod outbound_contract;
 pub mod sending_history;
 

@@ -7,8 +7,8 @@ use proptest::collection::vec;
 use proptest::prelude::{Strategy, any};
 
 use super::fixture::{
-    accepted, ambiguous, at, attempt, attempt_end, detection, inbound, new_outbound, refused,
-    status, unsent, uuid,
+    accepted, ambiguous, at, attempt, attempt_end, detection, inbound, new_outbound, origin,
+    refused, status, unsent, uuid,
 };
 use super::inspect::Inspect;
 use super::memory::InMemoryStore;
@@ -155,7 +155,7 @@ impl<'a, Store: Inspect> Twins<'a, Store> {
     }
 
     async fn begin(&mut self, number: u32, [which, late, ..]: [u8; 4]) {
-        let sends: Vec<_> = self.claimed.iter().filter(|job| is_send(job)).copied().collect();
+        let sends: Vec<_> = self.claimed.iter().filter(|job| is_send(job)).cloned().collect();
         let Some(job) = latest(&sends, which) else { return };
         let mut new = attempt(number, &job);
         new.at = at(number * 10 + u32::from(late) % 40);
@@ -302,7 +302,8 @@ impl<'a, Store: Inspect> Twins<'a, Store> {
         let conversation = self.conversation(which);
         let at = at(number * 10 + 86_400 * u32::from(late % 4));
         let language_job = JobId(uuid(95_000_000 + number));
-        let found = LookupResult { conversation, tenant: a_tenant(tenant), at, language_job };
+        let (tenant, origin) = (a_tenant(tenant), origin(number));
+        let found = LookupResult { conversation, tenant, at, language_job, origin };
         both!(self.record_lookup(&found));
     }
 
@@ -422,6 +423,6 @@ fn pick<T: Clone>(all: &[T], choice: u8) -> T {
 }
 
 /// One of the last four.
-fn latest<T: Copy>(all: &[T], choice: u8) -> Option<T> {
-    all.iter().rev().take(4).nth(usize::from(choice) % all.len().clamp(1, 4)).copied()
+fn latest<T: Clone>(all: &[T], choice: u8) -> Option<T> {
+    all.iter().rev().take(4).nth(usize::from(choice) % all.len().clamp(1, 4)).cloned()
 }

@@ -11,7 +11,7 @@ mod meters;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use domain::backlog::Backlog;
 use domain::identify::Identify;
@@ -25,6 +25,9 @@ use tokio::runtime::Handle;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use trace_context::TraceParent;
+use tracing::field::{Empty, display};
+use tracing::{Instrument, Span};
 
 use meters::Meters;
 
@@ -187,15 +190,20 @@ impl Worker {
         attended: &Attended,
         _permit: OwnedSemaphorePermit,
     ) -> Option<Outgoing> {
-        let kind = job.job.kind();
-        let done = self.do_job(&job, attended).await;
-        self.0.meters.job(kind, done.is_ok());
+        let span = span_of(&job);
+        self.perform_in_span(&job, attended).instrument(span).await
+    }
+
+    async fn perform_in_span(&self, job: &ClaimedJob, attended: &Attended) -> Option<Outgoing> {
+        let (kind, begun) = (job.job.kind(), Instant::now());
+        let done = self.do_job(job, attended).await;
+        self.0.meters.job(kind, begun.elapsed(), done.is_ok());
         // Others of its lane can go now.
         if self.0.expecting.load(Ordering::Acquire) {
             self.0.called.notify_one();
         }
         done.unwrap_or_else(|error| {
-            tracing::warn!(job = %job.ticket.id, kind, error = cause_of(&error), "job not done");
+            tracing::warn!(error = cause_of(&error), "job not done");
             None
         })
     }
@@ -263,6 +271,44 @@ impl Dispatcher for Worker {
         self.0.expecting.store(true, Ordering::Release);
         self.0.called.notify_one();
     }
+}
+
+/// The span of a run: a part of the trace of the request that the job follows from, and linked to it.
+fn span_of(job: &ClaimedJob) -> Span {
+    let (kind, origin) = (job.job.kind(), &job.origin);
+    let span = tracing::info_span!(
+        parent: None,
+        "job",
+        otel.name = format!("job {kind}"),
+        otel.kind = "consumer",
+        request_id = origin.request_id.as_deref(),
+        trace_id = Empty,
+        job = %job.ticket.id,
+        kind,
+        attempt = job.ticket.attempt,
+        message_id = Empty,
+        conversation_id = Empty,
+        tenant_id = Empty,
+        twilio_sid = Empty,
+        phone = Empty,
+    );
+    if let Some(parent) = origin.traceparent.as_deref().and_then(TraceParent::parse) {
+        parent.adopt(&span);
+        parent.link(&span);
+    }
+    if let Some(own) = TraceParent::of(&span) {
+        span.record("trace_id", own.trace_id());
+    }
+    let (message, conversation) = match job.job {
+        Job::Send { message, conversation } => (Some(message), Some(conversation)),
+        Job::ResolveSend { message, .. } => (Some(message), None),
+        Job::TenantLookup { conversation } | Job::TellLanguage { conversation, .. } => {
+            (None, Some(conversation))
+        }
+    };
+    span.record("message_id", message.map(display));
+    span.record("conversation_id", conversation.map(display));
+    span
 }
 
 fn cause_of(error: &StoreError) -> String {

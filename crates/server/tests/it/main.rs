@@ -11,9 +11,12 @@
 
 mod access;
 mod clients;
+mod collector;
+mod configuration;
 mod contract;
 mod database;
 mod documents;
+mod metrics;
 mod orchestrator;
 mod privacy;
 mod proof;
@@ -23,5 +26,7 @@ mod sending;
 mod service;
 mod signed;
 mod startup;
+mod stopping;
 mod tenants;
+mod traces;
 mod twilio;
