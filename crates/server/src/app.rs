@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::{Environment, Settings};
 use crate::database::{Database, MigrationFailure};
+use crate::listener::Door;
 use crate::metered::{Watch, measure_database, measure_process};
 use crate::parts::Parts;
 use crate::ports::SystemClock;
@@ -44,6 +45,7 @@ pub(crate) async fn serve(settings: Settings, telemetry: Telemetry) -> anyhow::R
     let hurry = CancellationToken::new();
     let parts = Parts::make(&settings, &database, &hurry)?;
     announce(&settings, listener.local_addr()?);
+    let door = Door::of(&listener)?;
     let server = start(listener, &parts.services, telemetry.clone(), &settings)?;
     let (handle, running) = (server.handle(), tokio::spawn(server));
     let watch = Watch::new(database.stores().surveyor, Arc::new(SystemClock));
@@ -53,7 +55,7 @@ pub(crate) async fn serve(settings: Settings, telemetry: Telemetry) -> anyhow::R
         ended = running => ended?.context("the HTTP server failed")?,
         () = told_to_stop() => {}
     }
-    stop(&parts, &handle, &hurry, &settings).await;
+    stop(&parts, &handle, door, &hurry, &settings).await;
     telemetry.flush(FAREWELL.min(settings.shutdown_grace / 8)).await;
     Ok(())
 }
@@ -224,15 +226,23 @@ async fn told_to_stop() {
 /// Says that it is no longer ready and goes on for a moment, so that whoever sends requests here
 /// notices; then takes no more, and lets running requests and jobs finish. Calls to Twilio are cut
 /// short when only [`LAST_WORDS`] of the time is left.
-async fn stop(parts: &Parts, http: &ServerHandle, hurry: &CancellationToken, settings: &Settings) {
+async fn stop(
+    parts: &Parts,
+    http: &ServerHandle,
+    door: Door,
+    hurry: &CancellationToken,
+    settings: &Settings,
+) {
     let (begun, grace) = (Instant::now(), settings.shutdown_grace);
     let left = |reserve: Duration| grace.saturating_sub(begun.elapsed() + reserve);
     let farewell = FAREWELL.min(grace / 8);
     tracing::info!("stopping");
     parts.services.health.set_ready(false);
     parts.services.traffic.leave();
-    tokio::time::sleep(settings.shutdown_delay).await;
+    tokio::time::sleep(settings.shutdown_delay.min(grace / 2)).await;
     parts.crew.stop_claiming();
+    door.shut().await;
+    drop(door);
     // Told now, and not waited for: connections that nobody uses stay open for long.
     drop(http.stop(true));
     let finished = async {

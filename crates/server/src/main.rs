@@ -8,6 +8,7 @@ mod database;
 mod healthcheck;
 mod hurry;
 mod keys;
+mod listener;
 mod metered;
 mod parts;
 mod ports;
@@ -100,5 +101,5 @@ fn show_settings(file: Option<&Path>) -> ExitCode {
 
 #[expect(clippy::print_stderr, reason = "the program stops here: this is its last word")]
 fn say(text: &str) {
-    eprintln!("{text}");
+    eprintln!("{}", text.trim_end());
 }

@@ -57,6 +57,7 @@ impl Reader {
             let time = |name| self.text(name).and_then(|text| duration(&text).ok());
             if let (Some(short), Some(long)) = (time(shorter), time(longer))
                 && short >= long
+                && self.source.is_told(shorter)
             {
                 self.problem(shorter, format_args!("must be shorter than {longer}"));
             }
@@ -65,6 +66,7 @@ impl Reader {
         let (base, cap) = ("TWILIO_SEND_BASE_BACKOFF_MS", "TWILIO_SEND_BACKOFF_CAP_MS");
         if let (Some(first), Some(most)) = (number(base), number(cap))
             && first > most
+            && self.source.is_told(base)
         {
             self.problem(base, format_args!("must not be more than {cap}"));
         }

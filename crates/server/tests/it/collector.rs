@@ -1,6 +1,6 @@
 //! A collector that takes OTLP over HTTP and keeps the spans.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;

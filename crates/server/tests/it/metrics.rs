@@ -23,12 +23,12 @@ impl Page {
     }
 
     /// The sum over the series of that name with all of these labels.
-    fn sum(&self, name: &str, labels: &[&str]) -> f64 {
+    fn sum(&self, name: &str, labels: &[&str]) -> u64 {
         let series = self.0.lines().filter(|line| {
             let rest = line.strip_prefix(name).unwrap_or_default();
             rest.starts_with(['{', ' ']) && labels.iter().all(|label| rest.contains(label))
         });
-        series.map(|line| line.rsplit(' ').next().unwrap().parse::<f64>().unwrap()).sum()
+        series.map(|line| line.rsplit(' ').next().unwrap().parse::<u64>().unwrap()).sum()
     }
 
     /// Every name, without what histograms append.
@@ -43,7 +43,8 @@ async fn full_run(database: &Database) -> (Service, Page, Stage) {
     let stage = Stage::set(database).await;
     let monitor = MonitorStub::start().await.unwrap();
     monitor.set_lookup(Reply::status(404));
-    monitor.set_lookup_for("+18605550100", Reply::tenant("T_1"));
+    monitor.set_lookup_for("+18605550300", Reply::tenant("T_1"));
+    monitor.set_profile(Reply::status(204));
     let settings = stage
         .settings
         .clone()
@@ -56,7 +57,7 @@ async fn full_run(database: &Database) -> (Service, Page, Stage) {
     for number in 0..7 {
         let fields = [
             ("MessageSid", sid(number)),
-            ("From", format!("+1860555{:04}", 100 + number)),
+            ("From", format!("+1860555{:04}", 300 + number)),
             ("To", "+18605550100".to_owned()),
             ("Body", "My sink is leaking again, please help".to_owned()),
         ];
@@ -82,18 +83,25 @@ async fn full_run(database: &Database) -> (Service, Page, Stage) {
         let (status, _) = send(&service, &json!({ "to": to, "body": "We come at four" })).await;
         assert!([202, 422].contains(&status), "{status}");
     }
-    let patience = Instant::now() + Duration::from_secs(20);
+    let page = settled(&service).await;
+    (service, page, stage)
+}
+
+/// The page once everything has been done, and nothing more happens.
+async fn settled(service: &Service) -> Page {
+    let (patience, mut runs) = (Instant::now() + Duration::from_secs(40), u64::MAX);
     loop {
-        let page = Page::of(&service).await;
+        let page = Page::of(service).await;
         let delivered = page.sum("sms_messages_total", &["\"delivered\""]);
         let lookups = page.sum("sms_tenant_lookups_total", &[]);
-        let waiting = page.sum("sms_jobs", &[]);
-        if (delivered, lookups, waiting) == (2.0, 11.0, 0.0) {
-            return (service, page, stage);
+        let (waiting, known) = (page.sum("sms_jobs", &[]), page.sum("sms_conversations", &[]));
+        let all = (delivered, lookups, waiting, known);
+        let before = std::mem::replace(&mut runs, page.sum("sms_job_runs_total", &[]));
+        if all == (2, 11, 0, 11) && before == runs {
+            return page;
         }
-        let now = Instant::now();
-        assert!(now < patience, "{delivered} delivered, {lookups} lookups, {waiting} jobs");
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        assert!(Instant::now() < patience, "delivered, lookups, jobs, conversations: {all:?}");
+        tokio::time::sleep(Duration::from_millis(400)).await;
     }
 }
 
@@ -108,7 +116,7 @@ async fn what_is_counted_is_what_the_database_has() {
                 kept.message.direction.as_str() == direction
                     && kept.message.shown().status.as_str() == status
             });
-            f64::from(u32::try_from(of.count()).unwrap())
+            u64::try_from(of.count()).unwrap()
         };
         let messages = |direction: &str, status: &str| {
             let label = |name: &str, value: &str| format!("{name}=\"{value}\"");
@@ -121,37 +129,36 @@ async fn what_is_counted_is_what_the_database_has() {
             let counted = messages(direction, status);
             assert_eq!(counted, count(direction, status), "{direction} {status}");
         }
-        assert_eq!(messages("inbound", "received"), 7.0);
+        assert_eq!(messages("inbound", "received"), 7);
         // Every one of them was queued once.
-        assert_eq!(messages("outbound", "queued"), 4.0);
-        assert_eq!(page.sum("sms_message_duration_seconds_count", &["\"delivered\""]), 2.0);
-        for (outcome, expected) in
-            [("recorded", 7.0), ("duplicate", 3.0), ("forged", 1.0), ("parked", 1.0)]
+        assert_eq!(messages("outbound", "queued"), 4);
+        assert_eq!(page.sum("sms_message_duration_seconds_count", &["\"delivered\""]), 2);
+        for (outcome, expected) in [("recorded", 7), ("duplicate", 3), ("forged", 1), ("parked", 1)]
         {
             let label = format!("outcome=\"{outcome}\"");
             assert_eq!(page.sum("sms_webhooks_total", &[&label]), expected, "{outcome}");
         }
-        assert_eq!(page.sum("sms_signature_failures_total", &[]), 1.0);
-        assert_eq!(page.sum("sms_parked_events", &[]), 1.0);
+        assert_eq!(page.sum("sms_signature_failures_total", &[]), 1);
+        assert_eq!(page.sum("sms_parked_events", &[]), 1);
         assert_eq!(all.parked_events.len(), 1);
         let requests = |labels: &[&str]| page.sum("sms_twilio_requests_total", labels);
-        assert_eq!(requests(&["operation=\"send\"", "outcome=\"ok\""]), 2.0);
-        assert_eq!(requests(&["outcome=\"refused\"", "code=\"21610\""]), 1.0);
-        assert_eq!(requests(&["outcome=\"refused\"", "code=\"21211\""]), 1.0);
+        assert_eq!(requests(&["operation=\"send\"", "outcome=\"ok\""]), 2);
+        assert_eq!(requests(&["outcome=\"refused\"", "code=\"21610\""]), 1);
+        assert_eq!(requests(&["outcome=\"refused\"", "code=\"21211\""]), 1);
         let found = page.sum("sms_tenant_lookups_total", &["result=\"found\""]);
         let known = all.conversations.iter().filter(|one| one.tenant_id.is_some()).count();
-        assert_eq!((found, known), (1.0, 1));
+        assert_eq!((found, known), (1, 1));
         let detected = page.sum("sms_detected_languages_total", &["language=\"en\""]);
-        assert_eq!(detected, 7.0);
+        assert_eq!(detected, 7);
         let runs = page.sum("sms_job_runs_total", &["result=\"done\""]);
         let claimed: u32 = all.jobs.iter().map(|job| job.attempts).sum();
-        assert_eq!(runs, f64::from(claimed), "{:?}", all.jobs);
+        assert_eq!(runs, u64::from(claimed), "{:?}", all.jobs);
         let served = page.sum(
             "http_server_request_duration_seconds_count",
             &["http_route=\"/webhook/twilio/sms\"", "http_response_status_code=\"200\""],
         );
-        assert_eq!(served, 10.0);
-        assert_eq!(page.sum("sms_build_info", &["environment=\"local\""]), 1.0);
+        assert_eq!(served, 10);
+        assert_eq!(page.sum("sms_build_info", &["environment=\"local\""]), 1);
     }
 }
 
