@@ -162,6 +162,10 @@ impl NewOutbound {
     ///
     /// # Errors
     /// [`Acceptance::NoConversation`] and [`Acceptance::OtherNumber`].
+    #[expect(
+        clippy::result_large_err,
+        reason = "made once for each text, and returned by value anyway"
+    )]
     pub fn open(&self, known: Option<Conversation>) -> Result<Conversation, Acceptance> {
         let Recipient { address, conversation } = &self.recipient;
         match (known, address) {
