@@ -26,12 +26,14 @@ mod limits;
 mod messages;
 mod metrics;
 mod openapi;
+mod origin;
 mod outside;
 mod parameters;
 mod request_id;
 mod sending;
 mod subscriptions;
 mod tail;
+mod traffic;
 mod views;
 mod waiting;
 mod webhooks;
@@ -58,6 +60,7 @@ pub use health::{Check, Health};
 pub use limits::{LimitSettings, Limits};
 pub use outside::Probe;
 pub use tail::EventTail;
+pub use traffic::Traffic;
 pub use webhooks::MAX_BODY_BYTES;
 
 /// Everything that the endpoints need.
@@ -93,6 +96,8 @@ pub struct Services {
     pub cors: Cors,
     /// How the service is.
     pub health: Health,
+    /// The requests that run.
+    pub traffic: Traffic,
     /// Tells the time.
     pub clock: Arc<dyn Clock>,
     /// Makes request ids.

@@ -146,7 +146,12 @@ async fn enqueue(
     waits: bool,
 ) -> QueryResult<()> {
     let mut queued = conversation.follow_ups(&new.follow_ups());
-    let send = NewJob { id: new.send_job, job: new.job(conversation.id), run_at: new.accepted_at };
+    let send = NewJob {
+        id: new.send_job,
+        job: new.job(conversation.id),
+        run_at: new.accepted_at,
+        origin: new.origin.clone(),
+    };
     if waits {
         queued.push(send);
         return jobs::enqueue(conn, &queued).await;

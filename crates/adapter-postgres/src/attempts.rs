@@ -3,7 +3,7 @@
 use diesel::prelude::*;
 use diesel_async::{AsyncConnection, AsyncPgConnection};
 use domain::message::{StatusEvent, TwilioSid};
-use domain::outbound::{AttemptEnd, NewAttempt, SendState};
+use domain::outbound::{AttemptEnd, Moved, NewAttempt, SendState};
 use domain::ports::{AttemptRecorded, Begun, MessageKey, SendOutcome};
 use futures_util::try_join;
 
@@ -51,7 +51,8 @@ pub(crate) async fn record(
             outgoing::write(conn, &outgoing, &step, Some(end.ticket), end.at),
             mark_attended(conn, end, step.after.state()),
         )?;
-        Ok(Some(AttemptRecorded { outgoing: step.after, overturned: step.overturned }))
+        let moved = Moved::between(&outgoing.message, &step.after.message);
+        Ok(Some(AttemptRecorded { outgoing: step.after, overturned: step.overturned, moved }))
     })
     .await
 }

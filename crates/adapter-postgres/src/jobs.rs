@@ -88,7 +88,7 @@ async fn lock_where(
     except: &[Uuid],
 ) -> QueryResult<Vec<DueRow>> {
     let query = format!(
-        "select id, kind, payload, attempts, failures, run_at, place from jobs \
+        "select id, kind, payload, attempts, failures, run_at, place, request_id, traceparent from jobs \
          where {condition} and id <> all($3) \
              and (lane is null or not exists ( \
                  select 1 from jobs earlier \

@@ -31,11 +31,13 @@ mod settings;
 mod status;
 mod store;
 mod subscriptions;
+mod survey;
 mod tenants;
 mod verdicts;
 
 #[cfg(feature = "testing")]
 pub use migrate::revert_all;
 pub use migrate::{MigrateError, migrate};
+pub use pool::Connections;
 pub use settings::{InvalidSettings, PgSettings};
 pub use store::PgStore;

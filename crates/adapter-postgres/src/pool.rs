@@ -31,6 +31,19 @@ pub(crate) struct Pool {
     deadline: Duration,
 }
 
+/// How the connections of a store are used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Connections {
+    /// How many there may be.
+    pub most: u64,
+    /// How many are there and rest.
+    pub idle: u64,
+    /// How many are lent, or being made.
+    pub in_use: u64,
+    /// How many calls wait for one.
+    pub waiting: u64,
+}
+
 /// Older connections are replaced, so that a load balancer or a failover can move them.
 const OLDEST: Duration = Duration::from_mins(30);
 /// A connection that rested for longer is asked whether it is alive before it is lent.
@@ -59,6 +72,18 @@ impl Pool {
             .build()
             .map_err(|_| InvalidSettings::NoConnections)?;
         Ok(Self { connections, deadline: settings.deadline })
+    }
+
+    /// How the connections are used now.
+    pub(crate) fn usage(&self) -> Connections {
+        let status = self.connections.status();
+        let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
+        Connections {
+            most: count(status.max_size),
+            idle: count(status.available),
+            in_use: count(status.size.saturating_sub(status.available)),
+            waiting: count(status.waiting),
+        }
     }
 
     /// Lends a connection to `work`, all within the deadline.

@@ -54,7 +54,15 @@ impl PgSettings {
         Self { url: url.into(), schema: None, pool_size: 10, deadline: Duration::from_millis(1500) }
     }
 
-    /// Checks everything that can be checked without the database, and says how to connect.
+    /// Checks everything that can be checked without the database.
+    ///
+    /// # Errors
+    /// [`InvalidSettings`], which says what to change.
+    pub fn check(&self) -> Result<(), InvalidSettings> {
+        self.checked().map(drop)
+    }
+
+    /// The same, and says how to connect.
     pub(crate) fn checked(&self) -> Result<Config, InvalidSettings> {
         if self.schema.as_deref().is_some_and(|name| !is_plain_name(name)) {
             return Err(InvalidSettings::Schema);

@@ -3,7 +3,7 @@
 use diesel::prelude::*;
 use diesel_async::{AsyncConnection, AsyncPgConnection};
 use domain::message::{Direction, MessageId, StatusEvent};
-use domain::outbound::{Outgoing, Step};
+use domain::outbound::{Moved, Outgoing, Step};
 use domain::ports::{MessageKey, NewStatusEvent, StatusRecorded};
 use futures_util::try_join;
 
@@ -29,7 +29,8 @@ pub(crate) async fn record(
                 // A message to us is here: no report makes it more or less so.
                 events::insert(conn, event, Some(message.id)).await?;
                 let (message, delivery) = (message.id, message.delivery);
-                return Ok(StatusRecorded::Applied { message, delivery, overturned: false });
+                let (overturned, moved) = (false, None);
+                return Ok(StatusRecorded::Applied { message, delivery, overturned, moved });
             }
             Some(message) => Some(Outgoing { message, attempts }),
             None => lock_nameless(conn, event.report.message).await?,
@@ -41,6 +42,7 @@ pub(crate) async fn record(
         let step = apply(conn, &named, event, &parked).await?;
         Ok(StatusRecorded::Applied {
             message: named.message.id,
+            moved: Moved::between(&named.message, &step.after.message),
             delivery: step.after.message.delivery,
             overturned: step.overturned,
         })

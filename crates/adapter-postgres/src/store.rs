@@ -10,24 +10,24 @@ use domain::message::{MessageDetail, MessageId, TwilioSid};
 use domain::outbound::{AttemptEnd, NewAttempt, Outgoing};
 use domain::ports::{
     Acceptance, Adopted, Annotated, Annotation, AttemptRecorded, Begun, Canceled, Carried, Changed,
-    ConversationKey, ConversationPage, ConversationQuery, ConversationStore, EventStore,
-    EventSweep, HookClaim, HookEnd, HookQuery, HookView, Housekeeping, JobClaim, JobQuery,
-    JobQueue, JobRetried, JobRetry, JobView, LookupKept, LookupResult, MessageKey, MessagePage,
-    MessageQuery, MessageStore, NewInbound, NewOutbound, NewStatusEvent, OutboundStore,
-    Reconciliation, Recorded, Redelivered, Redelivery, StatusRecorded, StoreError,
-    SubscriptionChange, Swept, ThreadPage, ThreadQuery,
+    ConversationKey, ConversationPage, ConversationQuery, ConversationStore, ConversationTally,
+    EventStore, EventSweep, HookClaim, HookEnd, HookQuery, HookView, Housekeeping, JobClaim,
+    JobQuery, JobQueue, JobRetried, JobRetry, JobView, LookupKept, LookupResult, MessageKey,
+    MessagePage, MessageQuery, MessageStore, NewInbound, NewOutbound, NewStatusEvent,
+    OutboundStore, Reconciliation, Recorded, Redelivered, Redelivery, StatusRecorded, StoreError,
+    SubscriptionChange, Survey, Surveyor, Swept, ThreadPage, ThreadQuery,
 };
 use domain::subscription::{Subscription, SubscriptionId};
 use domain::tenant::TenantId;
 use domain::timestamp::Timestamp;
 use tokio::runtime::Handle;
 
-use crate::pool::Pool;
+use crate::pool::{Connections, Pool};
 use crate::settings::{InvalidSettings, PgSettings};
 use crate::{
     acceptance, attempts, checks, conversations, feed, hooks, housekeeping, idempotency, inbound,
-    jobs, listing, outgoing, reading, reconciliation, retry, status, subscriptions, tenants,
-    verdicts,
+    jobs, listing, outgoing, reading, reconciliation, retry, status, subscriptions, survey,
+    tenants, verdicts,
 };
 
 /// Conversations, messages and jobs on PostgreSQL.
@@ -48,6 +48,12 @@ impl PgStore {
     pub fn new(settings: &PgSettings, runtime: Handle) -> Result<Self, InvalidSettings> {
         let pool = Pool::new(settings, runtime)?;
         Ok(Self { pool })
+    }
+
+    /// How the connections are used now.
+    #[must_use]
+    pub fn connections(&self) -> Connections {
+        self.pool.usage()
     }
 }
 
@@ -320,5 +326,18 @@ impl EventStore for PgStore {
     #[tracing::instrument(name = "pg.sweep_events", skip_all)]
     async fn sweep_events(&self, what: &EventSweep) -> Result<u64, StoreError> {
         self.pool.run(async |conn| hooks::sweep(conn, what).await).await
+    }
+}
+
+#[async_trait]
+impl Surveyor for PgStore {
+    #[tracing::instrument(name = "pg.survey", skip_all)]
+    async fn survey(&self) -> Result<Survey, StoreError> {
+        self.pool.run(async |conn| survey::survey(conn).await).await
+    }
+
+    #[tracing::instrument(name = "pg.census", skip_all)]
+    async fn census(&self) -> Result<Vec<ConversationTally>, StoreError> {
+        self.pool.run(async |conn| survey::census(conn).await).await
     }
 }

@@ -6,6 +6,7 @@ use diesel::sql_types::Bool;
 use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
 use domain::job::Job;
 use domain::message::{Message, MessageId, TwilioSid};
+use domain::outbound::Moved;
 use domain::ports::{Adopted, Canceled, MessageKey, NewStatusEvent};
 use domain::timestamp::Timestamp;
 use futures_util::try_join;
@@ -36,7 +37,8 @@ pub(crate) async fn adopt(
             return Ok(Adopted::Wait);
         }
         let step = status::apply(conn, &named, event, &parked).await?;
-        Ok(Adopted::Taken { overturned: step.overturned })
+        let moved = Moved::between(&named.message, &step.after.message);
+        Ok(Adopted::Taken { overturned: step.overturned, moved })
     })
     .await
 }

@@ -39,6 +39,7 @@ mod schema;
 mod status;
 mod store;
 mod subscriptions;
+mod survey;
 mod tenants;
 #[cfg(feature = "testing")]
 mod testing;

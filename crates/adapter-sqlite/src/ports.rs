@@ -10,12 +10,12 @@ use domain::message::{MessageDetail, MessageId, TwilioSid};
 use domain::outbound::{AttemptEnd, NewAttempt, Outgoing};
 use domain::ports::{
     Acceptance, Adopted, Annotated, Annotation, AttemptRecorded, Begun, Canceled, Carried, Changed,
-    ConversationKey, ConversationPage, ConversationQuery, ConversationStore, EventStore,
-    EventSweep, HookClaim, HookEnd, HookQuery, HookView, Housekeeping, JobClaim, JobQuery,
-    JobQueue, JobRetried, JobRetry, JobView, LookupKept, LookupResult, MessageKey, MessagePage,
-    MessageQuery, MessageStore, NewInbound, NewOutbound, NewStatusEvent, OutboundStore,
-    Reconciliation, Recorded, Redelivered, Redelivery, StatusRecorded, StoreError,
-    SubscriptionChange, Swept, ThreadPage, ThreadQuery,
+    ConversationKey, ConversationPage, ConversationQuery, ConversationStore, ConversationTally,
+    EventStore, EventSweep, HookClaim, HookEnd, HookQuery, HookView, Housekeeping, JobClaim,
+    JobQuery, JobQueue, JobRetried, JobRetry, JobView, LookupKept, LookupResult, MessageKey,
+    MessagePage, MessageQuery, MessageStore, NewInbound, NewOutbound, NewStatusEvent,
+    OutboundStore, Reconciliation, Recorded, Redelivered, Redelivery, StatusRecorded, StoreError,
+    SubscriptionChange, Survey, Surveyor, Swept, ThreadPage, ThreadQuery,
 };
 use domain::subscription::{Subscription, SubscriptionId};
 use domain::tenant::TenantId;
@@ -24,7 +24,7 @@ use domain::timestamp::Timestamp;
 use crate::store::SqliteStore;
 use crate::{
     checks, conversations, feed, hooks, housekeeping, idempotency, inbound, jobs, listing,
-    outbound, outgoing, reading, status, subscriptions, tenants,
+    outbound, outgoing, reading, status, subscriptions, survey, tenants,
 };
 
 #[async_trait]
@@ -94,7 +94,7 @@ impl OutboundStore for SqliteStore {
 
     #[tracing::instrument(name = "sqlite.begin_attempt", skip_all)]
     async fn begin_attempt(&self, new: &NewAttempt) -> Result<Begun, StoreError> {
-        let new = *new;
+        let new = new.clone();
         self.write(move |conn| outbound::begin(conn, &new)).await
     }
 
@@ -322,5 +322,18 @@ impl EventStore for SqliteStore {
     async fn sweep_events(&self, what: &EventSweep) -> Result<u64, StoreError> {
         let what = *what;
         self.write(move |conn| hooks::sweep(conn, &what)).await
+    }
+}
+
+#[async_trait]
+impl Surveyor for SqliteStore {
+    #[tracing::instrument(name = "sqlite.survey", skip_all)]
+    async fn survey(&self) -> Result<Survey, StoreError> {
+        self.read(survey::survey).await
+    }
+
+    #[tracing::instrument(name = "sqlite.census", skip_all)]
+    async fn census(&self) -> Result<Vec<ConversationTally>, StoreError> {
+        self.read(survey::census).await
     }
 }

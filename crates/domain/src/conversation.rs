@@ -7,6 +7,7 @@ use uuid::Uuid;
 use crate::job::{Job, JobId, NewJob};
 use crate::language::{Language, LanguagePreference};
 use crate::message::id;
+use crate::origin::Origin;
 use crate::phone::Address;
 use crate::ports::{Annotation, LookupResult, NewInbound, NewOutbound};
 use crate::tenant::TenantId;
@@ -189,8 +190,9 @@ impl Conversation {
             id: plan.lookup_job,
             job: Job::TenantLookup { conversation: self.id },
             run_at: plan.at,
+            origin: plan.origin.clone(),
         });
-        let news = self.language_news(plan.language_job, plan.at);
+        let news = self.language_news(plan.language_job, plan.at, &plan.origin);
         let news = news.filter(|_| plan.heard == self.language.language);
         lookup.into_iter().chain(news).collect()
     }
@@ -198,14 +200,14 @@ impl Conversation {
     /// The job that tells the tenant's profile, and the tenant's other conversations, of the
     /// language: where it is known for sure and they were told another one or none.
     #[must_use]
-    pub fn language_news(&self, id: JobId, at: Timestamp) -> Option<NewJob> {
+    pub fn language_news(&self, id: JobId, at: Timestamp, origin: &Origin) -> Option<NewJob> {
         let language = self.language.language;
         let is_news = language != Language::Unknown
             && self.language.confidence.thousandths() >= WORTH_TELLING
             && self.told_language != Some(language);
         let (tenant, conversation) = (self.tenant_id.as_ref()?, self.id);
         let job = Job::TellLanguage { conversation, language, lane: tenant.lane() };
-        is_news.then_some(NewJob { id, job, run_at: at })
+        is_news.then(|| NewJob { id, job, run_at: at, origin: origin.clone() })
     }
 
     fn is_lookup_due(&self, plan: &FollowUps) -> bool {
@@ -252,7 +254,7 @@ pub struct LookupAges {
 }
 
 /// What the jobs get that follow from a message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FollowUps {
     /// The id of the tenant lookup.
     pub lookup_job: JobId,
@@ -264,4 +266,6 @@ pub struct FollowUps {
     pub lookup_ages: Option<LookupAges>,
     /// Now.
     pub at: Timestamp,
+    /// What the message follows from.
+    pub origin: Origin,
 }

@@ -6,6 +6,7 @@ use crate::conversation::{ConversationId, LookupAges};
 use crate::job::JobId;
 use crate::language::Detection;
 use crate::message::{InboundMessage, MessageId, Source};
+use crate::origin::Origin;
 use crate::ports::{
     Clock, IdSource, LanguageDetector, MessageStore, NewInbound, Recorded, StoreError,
 };
@@ -18,6 +19,7 @@ pub struct Inbox {
     clock: Arc<dyn Clock>,
     ids: Arc<dyn IdSource>,
     lookup_ages: Option<LookupAges>,
+    origin: Origin,
 }
 
 impl Inbox {
@@ -30,7 +32,13 @@ impl Inbox {
         ids: Arc<dyn IdSource>,
         lookup_ages: Option<LookupAges>,
     ) -> Self {
-        Self { store, detector, clock, ids, lookup_ages }
+        Self { store, detector, clock, ids, lookup_ages, origin: Origin::default() }
+    }
+
+    /// The same inbox, for a request: what it records follows from that.
+    #[must_use]
+    pub fn caused_by(&self, origin: Origin) -> Self {
+        Self { origin, ..self.clone() }
     }
 
     /// Records `message` and all that must follow from it, in one transaction.
@@ -59,6 +67,7 @@ impl Inbox {
             detection,
             source: Source::Webhook,
             received_at: self.clock.now(),
+            origin: self.origin.clone(),
             message,
         }
     }

@@ -13,6 +13,7 @@ pub mod job;
 pub mod language;
 pub mod message;
 pub mod notify;
+pub mod origin;
 pub mod outbound;
 pub mod outbox;
 pub mod phone;

@@ -5,11 +5,14 @@ use std::sync::Arc;
 use adapter_postgres::{MigrateError, PgSettings, PgStore};
 use adapter_sqlite::SqliteStore;
 use anyhow::Context;
-use domain::ports::{ConversationStore, EventStore, JobQueue, MessageStore, OutboundStore};
+use domain::ports::{
+    Clock, ConversationStore, EventStore, JobQueue, MessageStore, OutboundStore, Surveyor,
+};
 use secrecy::ExposeSecret;
 use tokio::runtime::Handle;
 
 use crate::config::DatabaseSettings;
+use crate::metered::MeteredStore;
 
 /// An open store, with what its migrations need.
 pub(crate) enum Database {
@@ -24,12 +27,19 @@ pub(crate) struct Stores {
     pub(crate) conversations: Arc<dyn ConversationStore>,
     pub(crate) queue: Arc<dyn JobQueue>,
     pub(crate) events: Arc<dyn EventStore>,
+    pub(crate) surveyor: Arc<dyn Surveyor>,
 }
 
 impl Stores {
     fn of<S>(store: &Arc<S>) -> Self
     where
-        S: MessageStore + OutboundStore + ConversationStore + JobQueue + EventStore + 'static,
+        S: MessageStore
+            + OutboundStore
+            + ConversationStore
+            + JobQueue
+            + EventStore
+            + Surveyor
+            + 'static,
     {
         Self {
             messages: store.clone(),
@@ -37,7 +47,14 @@ impl Stores {
             conversations: store.clone(),
             queue: store.clone(),
             events: store.clone(),
+            surveyor: store.clone(),
         }
+    }
+
+    /// The same, counting what becomes of messages.
+    pub(crate) fn metered(self, clock: Arc<dyn Clock>) -> Self {
+        let metered = Arc::new(MeteredStore::new(self.messages, self.outbound, clock));
+        Self { messages: metered.clone(), outbound: metered, ..self }
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use adapter_hooks::HookClient;
-use adapter_http::{EventTail, Health, Limits, Probe, Services, spell_event};
+use adapter_http::{EventTail, Health, Limits, Probe, Services, Traffic, spell_event};
 use adapter_language::NgramDetector;
 use adapter_monitor::{MonitorClient, MonitorSettings, ProfileClient, ProfileSettings};
 use adapter_twilio::{ClientSettings, GateSettings, TwilioClient, TwilioGate};
@@ -24,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 use crate::config::{Settings, TenantSettings};
 use crate::database::{Database, Stores};
 use crate::hurry::Hurried;
+use crate::metered::{MeteredDirectory, MeteredProfiles, MeteredProvider};
 use crate::ports::{Dice, SystemClock, TokioTimer, UuidV7};
 use crate::worker::{Crew, CrewSettings, News, WorkTools, WorkerSettings};
 
@@ -45,8 +46,8 @@ impl Parts {
         database: &Database,
         hurry: &CancellationToken,
     ) -> anyhow::Result<Self> {
-        let stores = database.stores();
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let stores = database.stores().metered(clock.clone());
         let ids: Arc<dyn IdSource> = Arc::new(UuidV7);
         let outbox = outbox(settings, &stores, hurry)?;
         let identify = identify(settings, &stores)?;
@@ -102,6 +103,7 @@ impl Parts {
                 outbox.map(twilio_probe),
                 identify.has_directory().then(|| monitor_probe(identify)),
             ),
+            traffic: Traffic::default(),
             clock,
             ids,
         };
@@ -173,10 +175,11 @@ fn outbox(
         connect_timeout: sending.connect_timeout,
         timeout: sending.timeout,
     })?;
+    let hurried = Hurried { provider: Arc::new(client), hurry: hurry.clone() };
     let ports = OutboxPorts {
         store: stores.outbound.clone(),
         queue: stores.queue.clone(),
-        provider: Arc::new(Hurried { provider: Arc::new(client), hurry: hurry.clone() }),
+        provider: Arc::new(MeteredProvider::new(Arc::new(hurried))),
         clock: Arc::new(SystemClock),
         timer: Arc::new(TokioTimer),
         ids: Arc::new(UuidV7),
@@ -222,7 +225,8 @@ fn directory(tenants: &TenantSettings) -> anyhow::Result<Option<Arc<dyn TenantDi
         api_key: tenants.api_key.clone(),
         ..MonitorSettings::new(base_url.clone())
     });
-    Ok(Some(Arc::new(client.context("MONITOR_API_URL, MONITOR_API_KEY")?)))
+    let client = client.context("MONITOR_API_URL, MONITOR_API_KEY")?;
+    Ok(Some(Arc::new(MeteredDirectory::new(Arc::new(client)))))
 }
 
 fn profiles(tenants: &TenantSettings) -> anyhow::Result<Option<Arc<dyn TenantProfiles>>> {
@@ -233,7 +237,8 @@ fn profiles(tenants: &TenantSettings) -> anyhow::Result<Option<Arc<dyn TenantPro
         api_key: tenants.profile_key(),
         ..ProfileSettings::new(base_url.clone())
     });
-    Ok(Some(Arc::new(client.context("TENANT_PROFILE_API_URL, TENANT_PROFILE_API_KEY")?)))
+    let client = client.context("TENANT_PROFILE_API_URL, TENANT_PROFILE_API_KEY")?;
+    Ok(Some(Arc::new(MeteredProfiles::new(Arc::new(client)))))
 }
 
 fn threads(settings: &Settings, stores: &Stores) -> Threads {

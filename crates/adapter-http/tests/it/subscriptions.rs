@@ -165,6 +165,7 @@ async fn every_kind_of_event_has_its_shape() {
     store.record_inbound(&fixture::inbound(1, "+18605550199")).await.unwrap();
     let found = domain::ports::LookupResult {
         is_ambiguous: false,
+        origin: domain::origin::Origin::default(),
         conversation: fixture::inbound(1, "").conversation,
         tenant: domain::tenant::TenantId::parse("T_12").ok(),
         at: fixture::at(9),

@@ -6,6 +6,7 @@ use super::{ConversationKey, StoreError};
 use crate::conversation::{Conversation, ConversationId};
 use crate::job::JobId;
 use crate::language::{Language, LanguagePreference};
+use crate::origin::Origin;
 use crate::tenant::TenantId;
 use crate::timestamp::Timestamp;
 
@@ -138,6 +139,8 @@ pub struct LookupResult {
     pub at: Timestamp,
     /// The id that the job gets which tells the tenant's profile of the language.
     pub language_job: JobId,
+    /// What the lookup follows from.
+    pub origin: Origin,
 }
 
 /// What a lookup changed.

@@ -9,6 +9,7 @@ mod events;
 mod jobs;
 mod outbound;
 mod provider;
+mod survey;
 mod tenants;
 mod work;
 
@@ -24,6 +25,8 @@ use crate::message::{
     Direction, EventId, InboundMessage, Message, MessageDetail, MessageId, Source, StatusEvent,
     TwilioSid,
 };
+use crate::origin::Origin;
+use crate::outbound::Moved;
 use crate::phone::Address;
 use crate::timestamp::Timestamp;
 
@@ -32,6 +35,7 @@ pub use events::*;
 pub use jobs::*;
 pub use outbound::*;
 pub use provider::*;
+pub use survey::*;
 pub use tenants::*;
 pub use work::*;
 
@@ -111,6 +115,8 @@ pub struct NewInbound {
     pub source: Source,
     /// When we did.
     pub received_at: Timestamp,
+    /// What it follows from.
+    pub origin: Origin,
 }
 
 impl NewInbound {
@@ -123,6 +129,7 @@ impl NewInbound {
             heard: self.detection.language,
             lookup_ages: self.lookup_ages,
             at: self.received_at,
+            origin: self.origin.clone(),
         }
     }
 
@@ -217,6 +224,8 @@ pub enum StatusRecorded {
         delivery: DeliveryState,
         /// Whether we had given the message up, and were wrong.
         overturned: bool,
+        /// Where the report moved it; `None` where it did not.
+        moved: Option<Moved>,
     },
     /// No message has that SID yet: the report is kept.
     Parked,

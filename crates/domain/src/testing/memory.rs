@@ -14,7 +14,7 @@ use crate::job::{JobId, JobState, NewJob};
 use crate::message::{
     Direction, EventId, Message, MessageDetail, MessageId, RawPayload, StatusEvent, TwilioSid,
 };
-use crate::outbound::{AttemptId, SendAttempt};
+use crate::outbound::{AttemptId, Moved, SendAttempt};
 use crate::ports::{
     ConversationKey, Cursor, MessageKey, MessageStore, NewInbound, NewStatusEvent, Order, Recorded,
     Start, StatusRecorded, StoreError, ThreadPage, ThreadQuery,
@@ -141,13 +141,14 @@ impl Tables {
         };
         if stored.direction == Direction::Inbound {
             let (message, delivery) = (stored.id, stored.delivery);
-            return StatusRecorded::Applied { message, delivery, overturned: false };
+            return StatusRecorded::Applied { message, delivery, overturned: false, moved: None };
         }
         let parked = self.attach(&report.twilio_sid, stored.id);
         let step = self.outgoing(&stored).report(report, event.received_at, &parked);
         let (delivery, overturned) = (step.after.message.delivery.clone(), step.overturned);
+        let moved = Moved::between(&stored, &step.after.message);
         self.write(step, None, event.received_at);
-        StatusRecorded::Applied { message: stored.id, delivery, overturned }
+        StatusRecorded::Applied { message: stored.id, delivery, overturned, moved }
     }
 
     /// The message from us with that id, if it has no SID yet.
@@ -203,6 +204,7 @@ impl Tables {
                 failures: 0,
                 last_error: None,
                 lease_expires_at: None,
+                origin: new.origin.clone(),
             },
             lane: new.job.lane(),
             place: self.jobs.values().map(|row| row.place).max().unwrap_or(0) + 1,

@@ -12,6 +12,7 @@ mod memory;
 mod memory_conversations;
 mod memory_events;
 mod memory_outbound;
+mod memory_survey;
 mod outbound_contract;
 pub mod sending_history;
 

@@ -11,11 +11,14 @@
 
 mod access;
 mod clients;
+mod collector;
+mod configuration;
 mod contract;
 mod database;
 mod documents;
 mod hooks;
 mod loaded;
+mod metrics;
 mod orchestrator;
 mod privacy;
 mod proof;
@@ -26,6 +29,8 @@ mod service;
 mod settings_table;
 mod signed;
 mod startup;
+mod stopping;
 mod subscriber;
 mod tenants;
+mod traces;
 mod twilio;
