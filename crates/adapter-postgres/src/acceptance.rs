@@ -126,7 +126,8 @@ async fn enqueue(
     let send = NewJob { id: new.send_job, job: new.job(conversation.id), run_at: new.accepted_at };
     if waits {
         queued.push(send);
-        return jobs::enqueue(conn, &queued).await;
+        jobs::enqueue(conn, &queued).await?;
+        return Ok(());
     }
     try_join!(jobs::enqueue(conn, &queued), jobs::enqueue_leased(conn, &send, new.lease_until))?;
     Ok(())

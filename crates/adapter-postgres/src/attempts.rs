@@ -7,7 +7,7 @@ use domain::outbound::{AttemptEnd, NewAttempt, SendState};
 use domain::ports::{AttemptRecorded, Begun, MessageKey, SendOutcome};
 use futures_util::try_join;
 
-use crate::locks::hold_sid;
+use crate::locks::hold_sids;
 use crate::{events, idempotency, jobs, outgoing};
 
 /// Begins an attempt, if the job is still the worker's for long enough.
@@ -23,7 +23,7 @@ pub(crate) async fn begin(conn: &mut AsyncPgConnection, new: &NewAttempt) -> Que
             return Ok(Begun::Lost);
         };
         let (step, beginning) = outgoing.begin(new);
-        outgoing::write(conn, &outgoing, &step, Some(new.ticket), new.at).await?;
+        outgoing::write(conn, &outgoing, &step, Some((new.ticket, new.at))).await?;
         Ok(Begun::As(beginning, Box::new(step.after)))
     })
     .await
@@ -48,7 +48,7 @@ pub(crate) async fn record(
         let step = outgoing.record(end, &parked);
         try_join!(
             events::attach(conn, &parked, end.message),
-            outgoing::write(conn, &outgoing, &step, Some(end.ticket), end.at),
+            outgoing::write(conn, &outgoing, &step, Some((end.ticket, end.at))),
             mark_attended(conn, end, step.after.state()),
         )?;
         Ok(Some(AttemptRecorded { outgoing: step.after, overturned: step.overturned }))
@@ -64,7 +64,8 @@ async fn hold_parked(
     let Some(sid) = sid else {
         return Ok(Vec::new());
     };
-    let ((), parked) = try_join!(hold_sid(conn, sid), events::parked(conn, sid))?;
+    let sids = [sid.as_str()];
+    let ((), parked) = try_join!(hold_sids(conn, &sids), events::parked(conn, &sids))?;
     Ok(parked)
 }
 

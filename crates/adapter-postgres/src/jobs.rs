@@ -10,14 +10,13 @@ use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
 use domain::job::{ClaimedJob, Job, JobEnding, JobState, NewJob, Ticket};
 use domain::ports::{ConversationKey, JobClaim, JobQuery, JobView};
 use domain::timestamp::Timestamp;
-use futures_util::future::try_join_all;
 use futures_util::try_join;
 use serde_json::Value;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::prepared::Prepared;
-use crate::rows::{DueRow, JobRow, JobViewRow, UnreadableRow, stored_count};
+use crate::rows::{DueRow, JobRow, JobViewRow, UnreadableRow, column, stored_count};
 use crate::schema::{jobs, sms_conversations};
 
 /// Takes jobs that are due for a worker, the longest due first.
@@ -167,27 +166,28 @@ impl<'a> Change<'a> {
     }
 }
 
-/// Writes the jobs of which no unfinished one has the key, sent together.
-pub(crate) async fn enqueue(conn: &AsyncPgConnection, new: &[NewJob]) -> QueryResult<()> {
-    try_join_all(new.iter().map(|job| enqueue_one(conn, job))).await?;
-    Ok(())
-}
-
-async fn enqueue_one(mut conn: &AsyncPgConnection, new: &NewJob) -> QueryResult<usize> {
-    diesel::insert_into(jobs::table)
-        .values(JobRow::from(new))
-        .on_conflict_do_nothing()
-        .execute(&mut conn)
-        .await
-}
-
-/// The same for many at once; gives how many were written.
-pub(crate) async fn enqueue_many(
-    mut conn: &AsyncPgConnection,
-    new: &[NewJob],
-) -> QueryResult<usize> {
-    let rows: Vec<JobRow> = new.iter().map(JobRow::from).collect();
-    diesel::insert_into(jobs::table).values(rows).on_conflict_do_nothing().execute(&mut conn).await
+/// Writes the jobs of which no unfinished one has the key; gives how many. Jobs of several
+/// conversations come in the order of these.
+pub(crate) async fn enqueue(mut conn: &AsyncPgConnection, new: &[NewJob]) -> QueryResult<usize> {
+    if new.is_empty() {
+        return Ok(0);
+    }
+    let insert = diesel::sql_query(
+        "insert into jobs (id, kind, unique_key, payload, lane, run_at, created_at, updated_at, \
+             state) \
+         select id, kind, unique_key, payload, lane, run_at, run_at, run_at, 'queued' \
+         from unnest($1, $2, $3, $4, $5, $6) with ordinality \
+             as new (id, kind, unique_key, payload, lane, run_at, nth) \
+         order by nth \
+         on conflict do nothing",
+    )
+    .bind::<Array<SqlUuid>, _>(column(new, |new| new.id.0))
+    .bind::<Array<Text>, _>(column(new, |new| new.job.kind()))
+    .bind::<Array<Text>, _>(column(new, |new| new.job.unique_key()))
+    .bind::<Array<Jsonb>, _>(column(new, |new| new.job.payload()))
+    .bind::<Array<Nullable<SqlUuid>>, _>(column(new, |new| new.job.lane()))
+    .bind::<Array<Timestamptz>, _>(column(new, |new| OffsetDateTime::from(new.run_at)));
+    Prepared(insert).execute(&mut conn).await
 }
 
 /// Writes a job that this process has claimed already.

@@ -8,6 +8,7 @@ mod events;
 #[cfg(feature = "testing")]
 mod explain;
 mod failure;
+mod groups;
 mod housekeeping;
 mod idempotency;
 mod inbound;
@@ -29,8 +30,10 @@ mod settings;
 mod status;
 mod store;
 mod tenants;
+mod transaction;
 mod verdicts;
 
+pub use groups::{GroupCounts, GroupSettings};
 #[cfg(feature = "testing")]
 pub use migrate::revert_all;
 pub use migrate::{MigrateError, migrate};

@@ -68,20 +68,19 @@ pub(crate) fn read_attempts(rows: Vec<AttemptRow>) -> QueryResult<Vec<SendAttemp
     Ok(attempts.collect::<Result<_, UnreadableRow>>()?)
 }
 
-/// Writes all that a rule has led to; the job of `ticket` ends only if that is still valid.
+/// Writes all that a rule has led to; the job of the ticket ends then, if that is still valid.
 pub(crate) async fn write(
     conn: &AsyncPgConnection,
     before: &Outgoing,
     step: &Step,
-    ticket: Option<Ticket>,
-    at: Timestamp,
+    ticket: Option<(Ticket, Timestamp)>,
 ) -> QueryResult<()> {
     try_join!(
         update_message(conn, &before.message, &step.after.message),
         write_attempts(conn, before, &step.after),
         touch_conversation(conn, step.after.message.conversation, step.sent_at),
         jobs::enqueue(conn, step.follow_up.as_slice()),
-        end_job(conn, ticket, step, at),
+        end_job(conn, ticket, step),
     )?;
     Ok(())
 }
@@ -138,11 +137,10 @@ async fn touch_conversation(
 
 async fn end_job(
     conn: &AsyncPgConnection,
-    ticket: Option<Ticket>,
+    ticket: Option<(Ticket, Timestamp)>,
     step: &Step,
-    at: Timestamp,
 ) -> QueryResult<()> {
-    if let (Some(ticket), Some(ending)) = (ticket, &step.ending) {
+    if let (Some((ticket, at)), Some(ending)) = (ticket, &step.ending) {
         jobs::finish(conn, ticket, ending, at).await?;
     }
     Ok(())

@@ -75,7 +75,11 @@ impl Pool {
             .unwrap_or_else(|_| Err(StoreError::Unavailable(DeadlinePassed.into())))
     }
 
-    async fn lend_to<R>(
+    /// The same without a deadline, for who has one of his own.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run).
+    pub(crate) async fn lend_to<R>(
         &self,
         work: impl AsyncFnOnce(&mut AsyncPgConnection) -> QueryResult<R>,
     ) -> Result<R, StoreError> {

@@ -57,7 +57,7 @@ async fn revive(
     let (Some(known), Some(step)) = (known, step) else {
         return Ok(JobRetried::MaybeSent);
     };
-    outgoing::write(conn, &known, &step, None, retry.at).await?;
+    outgoing::write(conn, &known, &step, None).await?;
     queue(conn, retry).await
 }
 

@@ -6,6 +6,8 @@ use std::time::Duration;
 use tokio_postgres::Config;
 use tokio_postgres::config::SslMode;
 
+use crate::groups::GroupSettings;
+
 /// Where the database is and how it is used. Nothing is read from the environment.
 #[derive(Clone)]
 pub struct PgSettings {
@@ -17,6 +19,8 @@ pub struct PgSettings {
     pub pool_size: usize,
     /// How long a call of the store may take, waiting for a connection included. More than zero.
     pub deadline: Duration,
+    /// How calls that write share transactions.
+    pub groups: GroupSettings,
 }
 
 /// These settings cannot be used. The address is a secret, so that no text repeats it.
@@ -44,6 +48,9 @@ pub enum InvalidSettings {
     /// No time for anything.
     #[error("the deadline of a call must be more than zero")]
     NoTime,
+    /// No room for any call.
+    #[error("groups must have room for at least one call, and so must their queue")]
+    NoGroups,
 }
 
 impl PgSettings {
@@ -51,7 +58,13 @@ impl PgSettings {
     /// connections and 1.5 seconds for each call.
     #[must_use]
     pub fn new(url: impl Into<String>) -> Self {
-        Self { url: url.into(), schema: None, pool_size: 10, deadline: Duration::from_millis(1500) }
+        Self {
+            url: url.into(),
+            schema: None,
+            pool_size: 10,
+            deadline: Duration::from_millis(1500),
+            groups: GroupSettings::default(),
+        }
     }
 
     /// Checks everything that can be checked without the database, and says how to connect.
@@ -64,6 +77,10 @@ impl PgSettings {
         }
         if self.deadline.is_zero() {
             return Err(InvalidSettings::NoTime);
+        }
+        let GroupSettings { at_once, largest, queue, .. } = self.groups;
+        if at_once == 0 || largest == 0 || queue == 0 {
+            return Err(InvalidSettings::NoGroups);
         }
         self.config()
     }

@@ -1,5 +1,7 @@
 //! The ports: one call, one connection, one transaction.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use domain::conversation::{Conversation, ConversationId};
 use domain::job::{ClaimedJob, JobEnding, Ticket};
@@ -17,11 +19,14 @@ use domain::tenant::TenantId;
 use domain::timestamp::Timestamp;
 use tokio::runtime::Handle;
 
+use crate::groups::{GroupCounts, Groups};
+use crate::inbound::InboundGroup;
 use crate::pool::Pool;
 use crate::settings::{InvalidSettings, PgSettings};
+use crate::status::StatusGroup;
 use crate::{
-    acceptance, attempts, checks, conversations, housekeeping, idempotency, inbound, jobs, listing,
-    outgoing, reading, reconciliation, retry, status, tenants, verdicts,
+    acceptance, attempts, checks, conversations, housekeeping, idempotency, jobs, listing,
+    outgoing, reading, reconciliation, retry, tenants, verdicts,
 };
 
 /// Conversations, messages and jobs on PostgreSQL.
@@ -30,7 +35,9 @@ use crate::{
 /// [`PgSettings::deadline`] and then fails as [`StoreError::Unavailable`]; a call that fails or is
 /// dropped leaves no transaction open.
 pub struct PgStore {
-    pub(crate) pool: Pool,
+    pub(crate) pool: Arc<Pool>,
+    messages: Groups<InboundGroup>,
+    reports: Groups<StatusGroup>,
 }
 
 impl PgStore {
@@ -40,8 +47,22 @@ impl PgStore {
     /// # Errors
     /// [`InvalidSettings`], which says what to change.
     pub fn new(settings: &PgSettings, runtime: Handle) -> Result<Self, InvalidSettings> {
-        let pool = Pool::new(settings, runtime)?;
-        Ok(Self { pool })
+        let pool = Arc::new(Pool::new(settings, runtime.clone())?);
+        let messages = Groups::start(&pool, settings, &runtime);
+        let reports = Groups::start(&pool, settings, &runtime);
+        Ok(Self { pool, messages, reports })
+    }
+
+    /// How messages to us shared transactions so far.
+    #[must_use]
+    pub fn message_groups(&self) -> GroupCounts {
+        self.messages.counts()
+    }
+
+    /// How status reports did.
+    #[must_use]
+    pub fn report_groups(&self) -> GroupCounts {
+        self.reports.counts()
     }
 }
 
@@ -49,12 +70,12 @@ impl PgStore {
 impl MessageStore for PgStore {
     #[tracing::instrument(name = "pg.record_inbound", skip_all)]
     async fn record_inbound(&self, inbound: &NewInbound) -> Result<Recorded, StoreError> {
-        self.pool.run(async |conn| inbound::record(conn, inbound).await).await
+        self.messages.write(inbound.clone()).await
     }
 
     #[tracing::instrument(name = "pg.record_status", skip_all)]
     async fn record_status(&self, event: &NewStatusEvent) -> Result<StatusRecorded, StoreError> {
-        self.pool.run(async |conn| status::record(conn, event).await).await
+        self.reports.write(event.clone()).await
     }
 
     #[tracing::instrument(name = "pg.find_conversation", skip_all)]

@@ -10,7 +10,7 @@ use domain::ports::{Adopted, Canceled, MessageKey, NewStatusEvent};
 use domain::timestamp::Timestamp;
 use futures_util::try_join;
 
-use crate::locks::hold_sid;
+use crate::locks::hold_sids;
 use crate::prepared::Prepared;
 use crate::schema::sms_messages;
 use crate::{events, jobs, outgoing, status};
@@ -21,13 +21,14 @@ pub(crate) async fn adopt(
     event: &NewStatusEvent,
 ) -> QueryResult<Adopted> {
     let sid = &event.report.twilio_sid;
+    let sids = [sid.as_str()];
     conn.transaction(async |conn| {
         let conn = &*conn;
         let ((), is_taken, named, parked) = try_join!(
-            hold_sid(conn, sid),
+            hold_sids(conn, &sids),
             is_known(conn, sid),
             status::lock_nameless(conn, event.report.message),
-            events::parked(conn, sid),
+            events::parked(conn, &sids),
         )?;
         let Some(named) = named.filter(|_| !is_taken) else {
             return Ok(Adopted::NotIt);
@@ -72,7 +73,7 @@ pub(crate) async fn conclude(
         let Some(step) = known.conclude(at) else {
             return Ok(false);
         };
-        outgoing::write(conn, &known, &step, None, at).await?;
+        outgoing::write(conn, &known, &step, None).await?;
         Ok(true)
     })
     .await
@@ -95,7 +96,7 @@ pub(crate) async fn cancel(
         let send =
             Job::Send { message: known.message.id, conversation: known.message.conversation };
         try_join!(
-            outgoing::write(conn, &known, &step, None, at),
+            outgoing::write(conn, &known, &step, None),
             jobs::finish_unclaimed(conn, &send, at),
         )?;
         Ok(Canceled::Done(Box::new(step.after.message)))
