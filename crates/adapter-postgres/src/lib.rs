@@ -30,6 +30,7 @@ mod settings;
 mod status;
 mod store;
 mod tenants;
+mod tls;
 mod transaction;
 mod verdicts;
 
