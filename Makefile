@@ -1,6 +1,7 @@
 # make run    the service on an embedded store, ready to try
 # make test   every test that needs Rust and PostgreSQL
 # make proof  load, crashes and chaos at full size
+# make bench  what a webhook costs, beside pgbench on the same server; BENCH="--quick" while developing
 # make conformance   official SDKs, Prism: needs PyPI and npm
 
 .DEFAULT_GOAL := help
@@ -10,7 +11,7 @@ PORT ?= 8080
 # For `make run` only: the service itself has no default token.
 LOCAL_TOKEN := local-development-token
 
-.PHONY: help run test proof conformance lint
+.PHONY: help run test proof bench conformance lint
 
 help:
 	@sed -n 's/^# make /make /p' Makefile
@@ -38,6 +39,14 @@ proof: ## The load and crash tests at full size, on the release build; a quarter
 	  SENDS=1000 SEND_CRASHES=10 SEND_RATE=100 SEND_SECONDS=30 \
 	  $(CARGO) run -q --locked -p pg-cluster -- run \
 	  $(CARGO) nextest run --locked --release --profile proof --workspace --all-features -E 'test(proof::)'
+
+# BENCH="--messages 5000000" also measures a filled database.
+BENCH ?= --into docs/performance.md
+
+bench: ## About five minutes after the build, on a machine that has nothing else to do.
+	@.ci/install-postgres
+	$(CARGO) build --locked --release --bin sms-foundation --bin bench
+	$(CARGO) run -q --locked --release --bin bench -- $(BENCH)
 
 conformance: ## What needs PyPI, npm or more of Debian: official SDKs, Prism.
 	@set -e; for check in .ci/conformance/*; do \

@@ -20,6 +20,7 @@ mod locks;
 mod migrate;
 mod outgoing;
 mod pool;
+mod pooler;
 mod prepared;
 mod reading;
 mod reconciliation;
@@ -38,5 +39,6 @@ pub use groups::{GroupCounts, GroupSettings};
 #[cfg(feature = "testing")]
 pub use migrate::revert_all;
 pub use migrate::{MigrateError, migrate};
+pub use pooler::{UnusableWay, check_way};
 pub use settings::{InvalidSettings, PgSettings};
 pub use store::PgStore;

@@ -137,9 +137,12 @@ impl PgSettings {
     pub(crate) fn session(&self) -> String {
         let wait = self.lock_timeout().as_millis().max(1);
         let limit = self.statement_timeout().as_millis().max(1);
+        // Each statement was given an index. A plan that is made for an empty table, read from end
+        // to end, would be kept while the table fills.
         format!(
             "{} set default_transaction_isolation = 'read committed'; set lock_timeout = {wait}; \
-             set statement_timeout = {limit}; set idle_in_transaction_session_timeout = {limit};",
+             set statement_timeout = {limit}; set idle_in_transaction_session_timeout = {limit}; \
+             set enable_seqscan = off; set enable_hashjoin = off; set enable_mergejoin = off;",
             self.search_path(),
         )
     }

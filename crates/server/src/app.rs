@@ -28,6 +28,7 @@ pub(crate) async fn serve(settings: Settings) -> anyhow::Result<()> {
     let metrics = Metrics::start()?;
     let database = Database::open(&settings.database)?;
     let listener = listen(&settings)?;
+    database.check_way().await?;
     let migrated = !settings.migrate_on_start || migrated(&database).await?;
     let hurry = CancellationToken::new();
     let parts = Parts::make(&settings, &database, &hurry)?;

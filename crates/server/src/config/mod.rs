@@ -73,7 +73,18 @@ pub(crate) enum DatabaseSettings {
         migration_url: Option<SecretString>,
         schema: Option<String>,
         pool_size: usize,
+        root_certificate: Option<PathBuf>,
+        timeouts: DatabaseTimeouts,
     },
+}
+
+/// How long what may take on the way to a database server.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct DatabaseTimeouts {
+    pub(crate) connect: Duration,
+    pub(crate) tcp_user: Duration,
+    pub(crate) statement: Duration,
+    pub(crate) lock: Duration,
 }
 
 /// What is logged, and how.
@@ -169,6 +180,12 @@ impl fmt::Display for Environment {
 
 fn duration(text: &str) -> Result<Duration, &'static str> {
     humantime::parse_duration(text).map_err(|_| "must be a duration such as 250ms, 15m or 4h")
+}
+
+/// A duration that is not nothing.
+fn timeout(text: &str) -> Result<Duration, &'static str> {
+    let time = duration(text)?;
+    if time.is_zero() { Err("must be more than zero") } else { Ok(time) }
 }
 
 /// Reads settings one by one and collects what is wrong with them.
@@ -279,8 +296,17 @@ impl Reader {
                 Ok(size @ 1..=1000) => Ok(size),
                 _ => Err("must be a whole number from 1 to 1000"),
             });
+            let mut time = |name| self.required(name, timeout).unwrap_or_default();
+            let timeouts = DatabaseTimeouts {
+                connect: time("DATABASE_CONNECT_TIMEOUT"),
+                tcp_user: time("DATABASE_TCP_USER_TIMEOUT"),
+                statement: time("DATABASE_STATEMENT_TIMEOUT"),
+                lock: time("DATABASE_LOCK_TIMEOUT"),
+            };
             return DatabaseSettings::Postgres {
                 url: url.into(),
+                root_certificate: self.text("DATABASE_ROOT_CERTIFICATE").map(PathBuf::from),
+                timeouts,
                 migration_url: self.secret("DATABASE_MIGRATION_URL"),
                 schema: self.text("DATABASE_SCHEMA"),
                 pool_size: pool_size.unwrap_or(1),

@@ -11,7 +11,7 @@ use figment::{Figment, Metadata, Profile, Provider};
 const DEFAULTS: &str = include_str!("../../config/defaults.toml");
 
 /// Every name that is read.
-const NAMES: [&str; 47] = [
+const NAMES: [&str; 52] = [
     "APP_ENV",
     "APP_VERSION",
     "HOST",
@@ -48,6 +48,11 @@ const NAMES: [&str; 47] = [
     "DATABASE_SCHEMA",
     "DATABASE_MIGRATION_URL",
     "DATABASE_POOL_SIZE",
+    "DATABASE_ROOT_CERTIFICATE",
+    "DATABASE_CONNECT_TIMEOUT",
+    "DATABASE_TCP_USER_TIMEOUT",
+    "DATABASE_STATEMENT_TIMEOUT",
+    "DATABASE_LOCK_TIMEOUT",
     "MIGRATE_ON_START",
     "DEFAULT_REGION",
     "API_KEYS",
