@@ -95,7 +95,7 @@ pub(crate) struct Groups<W: GroupWork> {
 
 impl<W: GroupWork> Groups<W> {
     /// Serves calls on `runtime` until this is dropped.
-    pub(crate) fn start(pool: &Arc<Pool>, settings: &PgSettings, runtime: &Handle) -> Self {
+    pub(crate) fn start(pool: &Arc<Pool>, settings: &PgSettings, runtime: Handle) -> Self {
         let (queue, calls) = mpsc::unbounded_channel();
         let counters = Arc::<Counters>::default();
         let desk = Desk {
@@ -105,9 +105,9 @@ impl<W: GroupWork> Groups<W> {
             apart_at_once: Arc::new(Semaphore::new((settings.pool_size / 2).max(1))),
             apart: Apart::default(),
             counters: Arc::clone(&counters),
-            runtime: runtime.clone(),
+            runtime,
         };
-        runtime.spawn(Arc::new(desk).serve_all(calls));
+        desk.runtime.clone().spawn(Arc::new(desk).serve_all(calls));
         let room = Arc::new(Semaphore::new(settings.groups.queue));
         Self { queue, room, deadline: settings.deadline, counters }
     }

@@ -48,8 +48,8 @@ impl PgStore {
     /// [`InvalidSettings`], which says what to change.
     pub fn new(settings: &PgSettings, runtime: Handle) -> Result<Self, InvalidSettings> {
         let pool = Arc::new(Pool::new(settings, runtime.clone())?);
-        let messages = Groups::start(&pool, settings, &runtime);
-        let reports = Groups::start(&pool, settings, &runtime);
+        let messages = Groups::start(&pool, settings, runtime.clone());
+        let reports = Groups::start(&pool, settings, runtime);
         Ok(Self { pool, messages, reports })
     }
 

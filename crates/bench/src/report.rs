@@ -159,7 +159,7 @@ impl fmt::Display for Report {
             };
             let seen = &measured.seen;
             let or_none =
-                |value: Option<f64>| value.map_or("".into(), |value| format!("{value:.0}"));
+                |value: Option<f64>| value.map(|value| format!("{value:.0}")).unwrap_or_default();
             writeln!(
                 f,
                 "| {line} | {:.0} | {:.2} | {:.2} | {} | {} |",

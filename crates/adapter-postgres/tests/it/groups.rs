@@ -154,8 +154,8 @@ async fn a_call_that_fails_does_not_fail_its_neighbours() {
 async fn hold(outsider: &Client, text: &NewInbound) {
     outsider.batch_execute("begin").await.unwrap();
     let hold = "select 1 from sms_conversations where phone_number_canonical = $1 for update";
-    let held = outsider.execute(hold, &[&text.message.from.canonical()]).await.unwrap();
-    assert_eq!(held, 1);
+    let rows = outsider.execute(hold, &[&text.message.from.canonical()]).await.unwrap();
+    assert_eq!(rows, 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -200,7 +200,7 @@ async fn a_full_queue_refuses_at_once() {
     hold(&outsider, &known[0]).await;
     let texts: Vec<_> = (2..=8).map(|number| inbound(number, "+18605550101")).collect();
     let mut calls: Vec<_> = texts.iter().map(|text| Box::pin(store.record_inbound(text))).collect();
-    let answers: Vec<_> = calls.iter_mut().map(|call| call.now_or_never()).collect();
+    let answers: Vec<_> = calls.iter_mut().map(FutureExt::now_or_never).collect();
     assert!(answers[..3].iter().all(Option::is_none), "{answers:?}");
     for refused in &answers[3..] {
         let Some(Err(error @ StoreError::Unavailable(_))) = refused else {
