@@ -154,7 +154,8 @@ async fn enqueue(
     };
     if waits {
         queued.push(send);
-        return jobs::enqueue(conn, &queued).await;
+        jobs::enqueue(conn, &queued).await?;
+        return Ok(());
     }
     try_join!(jobs::enqueue(conn, &queued), jobs::enqueue_leased(conn, &send, new.lease_until))?;
     Ok(())

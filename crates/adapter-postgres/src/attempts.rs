@@ -7,7 +7,7 @@ use domain::outbound::{AttemptEnd, Moved, NewAttempt, SendState};
 use domain::ports::{AttemptRecorded, Begun, MessageKey, SendOutcome};
 use futures_util::try_join;
 
-use crate::locks::hold_sid;
+use crate::locks::hold_sids;
 use crate::{events, idempotency, jobs, outgoing};
 
 /// Begins an attempt, if the job is still the worker's for long enough.
@@ -65,7 +65,8 @@ async fn hold_parked(
     let Some(sid) = sid else {
         return Ok(Vec::new());
     };
-    let ((), parked) = try_join!(hold_sid(conn, sid), events::parked(conn, sid))?;
+    let sids = [sid.as_str()];
+    let ((), parked) = try_join!(hold_sids(conn, &sids), events::parked(conn, &sids))?;
     Ok(parked)
 }
 

@@ -29,8 +29,10 @@ pub(crate) async fn reconcile(
             run_at: due.at,
             origin: Origin::default(),
         });
-        let lookups: Vec<NewJob> = lookups.collect();
-        let written = jobs::enqueue_many(conn, &lookups).await?;
+        let mut lookups: Vec<NewJob> = lookups.collect();
+        // As `locks` has it: keys begin with the conversation's id.
+        lookups.sort_by_cached_key(|lookup| lookup.job.unique_key());
+        let written = jobs::enqueue(conn, &lookups).await?;
         Ok(u64::try_from(written).unwrap_or(u64::MAX))
     })
     .await

@@ -1,5 +1,7 @@
 //! The ports: one call, one connection, one transaction.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use domain::conversation::{Conversation, ConversationId};
 use domain::event::{Event, EventCursor};
@@ -22,12 +24,14 @@ use domain::tenant::TenantId;
 use domain::timestamp::Timestamp;
 use tokio::runtime::Handle;
 
+use crate::groups::{GroupCounts, Groups};
+use crate::inbound::InboundGroup;
 use crate::pool::{Connections, Pool};
 use crate::settings::{InvalidSettings, PgSettings};
+use crate::status::StatusGroup;
 use crate::{
-    acceptance, attempts, checks, conversations, feed, hooks, housekeeping, idempotency, inbound,
-    jobs, listing, outgoing, reading, reconciliation, retry, status, subscriptions, survey,
-    tenants, verdicts,
+    acceptance, attempts, checks, conversations, feed, hooks, housekeeping, idempotency, jobs,
+    listing, outgoing, reading, reconciliation, retry, subscriptions, survey, tenants, verdicts,
 };
 
 /// Conversations, messages and jobs on PostgreSQL.
@@ -36,7 +40,9 @@ use crate::{
 /// [`PgSettings::deadline`] and then fails as [`StoreError::Unavailable`]; a call that fails or is
 /// dropped leaves no transaction open.
 pub struct PgStore {
-    pub(crate) pool: Pool,
+    pub(crate) pool: Arc<Pool>,
+    messages: Groups<InboundGroup>,
+    reports: Groups<StatusGroup>,
 }
 
 impl PgStore {
@@ -46,8 +52,22 @@ impl PgStore {
     /// # Errors
     /// [`InvalidSettings`], which says what to change.
     pub fn new(settings: &PgSettings, runtime: Handle) -> Result<Self, InvalidSettings> {
-        let pool = Pool::new(settings, runtime)?;
-        Ok(Self { pool })
+        let pool = Arc::new(Pool::new(settings, runtime.clone())?);
+        let messages = Groups::start(&pool, settings, runtime.clone());
+        let reports = Groups::start(&pool, settings, runtime);
+        Ok(Self { pool, messages, reports })
+    }
+
+    /// How messages to us shared transactions so far.
+    #[must_use]
+    pub fn message_groups(&self) -> GroupCounts {
+        self.messages.counts()
+    }
+
+    /// How status reports did.
+    #[must_use]
+    pub fn report_groups(&self) -> GroupCounts {
+        self.reports.counts()
     }
 
     /// How the connections are used now.
@@ -61,12 +81,12 @@ impl PgStore {
 impl MessageStore for PgStore {
     #[tracing::instrument(name = "pg.record_inbound", skip_all)]
     async fn record_inbound(&self, inbound: &NewInbound) -> Result<Recorded, StoreError> {
-        self.pool.run(async |conn| inbound::record(conn, inbound).await).await
+        self.messages.write(inbound.clone()).await
     }
 
     #[tracing::instrument(name = "pg.record_status", skip_all)]
     async fn record_status(&self, event: &NewStatusEvent) -> Result<StatusRecorded, StoreError> {
-        self.pool.run(async |conn| status::record(conn, event).await).await
+        self.reports.write(event.clone()).await
     }
 
     #[tracing::instrument(name = "pg.find_conversation", skip_all)]

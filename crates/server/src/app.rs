@@ -41,6 +41,7 @@ pub(crate) async fn serve(settings: Settings, telemetry: Telemetry) -> anyhow::R
     let database = Database::open(&settings.database)?;
     measure_database(&database);
     let listener = listen(&settings)?;
+    database.check_way().await?;
     let migrated = !settings.migrate_on_start || migrated(&database).await?;
     let hurry = CancellationToken::new();
     let parts = Parts::make(&settings, &database, &hurry)?;

@@ -36,13 +36,20 @@ fn agree<H: Strategy>(histories: &H, live: &impl AsyncFn(&PgStore, H::Value)) {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let (store, schema) = runtime.block_on(fresh_store());
     let outsider = runtime.block_on(schema.outsider());
+    live_through(histories, |history| {
+        runtime.block_on(async {
+            outsider.batch_execute(EMPTY).await.unwrap();
+            live(&store, history).await;
+        });
+    });
+}
+
+/// Does that with some random histories.
+pub(crate) fn live_through<H: Strategy>(histories: &H, live: impl Fn(H::Value)) {
     let config = Config { cases: 48, failure_persistence: None, ..Config::default() };
     TestRunner::new(config)
         .run(histories, |history| {
-            runtime.block_on(async {
-                outsider.batch_execute(EMPTY).await.unwrap();
-                live(&store, history).await;
-            });
+            live(history);
             Ok(())
         })
         .unwrap();

@@ -87,7 +87,18 @@ pub(crate) enum DatabaseSettings {
         migration_url: Option<SecretString>,
         schema: Option<String>,
         pool_size: usize,
+        root_certificate: Option<PathBuf>,
+        timeouts: DatabaseTimeouts,
     },
+}
+
+/// How long what may take on the way to a database server.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct DatabaseTimeouts {
+    pub(crate) connect: Duration,
+    pub(crate) tcp_user: Duration,
+    pub(crate) statement: Duration,
+    pub(crate) lock: Duration,
 }
 
 /// What is logged, and how.
@@ -231,6 +242,12 @@ fn account_sid(text: &str) -> Result<String, &'static str> {
     fits.then(|| text.to_owned()).ok_or("must be AC and 32 hexadecimal digits")
 }
 
+/// A duration that is not nothing.
+fn timeout(text: &str) -> Result<Duration, &'static str> {
+    let time = duration(text)?;
+    if time.is_zero() { Err("must be more than zero") } else { Ok(time) }
+}
+
 /// Reads settings one by one and collects what is wrong with them.
 struct Reader {
     source: Source,
@@ -348,6 +365,13 @@ impl Reader {
                 Ok(size @ 1..=1000) => Ok(size),
                 _ => Err("must be a whole number from 1 to 1000"),
             });
+            let mut time = |name| self.required(name, timeout).unwrap_or_default();
+            let timeouts = DatabaseTimeouts {
+                connect: time("DATABASE_CONNECT_TIMEOUT"),
+                tcp_user: time("DATABASE_TCP_USER_TIMEOUT"),
+                statement: time("DATABASE_STATEMENT_TIMEOUT"),
+                lock: time("DATABASE_LOCK_TIMEOUT"),
+            };
             let schema = self.text("DATABASE_SCHEMA");
             let migration_url = self.text("DATABASE_MIGRATION_URL");
             self.check_postgres("DATABASE_URL", &url, schema.as_ref());
@@ -356,6 +380,8 @@ impl Reader {
             }
             return DatabaseSettings::Postgres {
                 url: url.into(),
+                root_certificate: self.text("DATABASE_ROOT_CERTIFICATE").map(PathBuf::from),
+                timeouts,
                 migration_url: migration_url.map(SecretString::from),
                 schema,
                 pool_size: pool_size.unwrap_or(1),
