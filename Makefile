@@ -4,9 +4,7 @@
 # make conformance   official SDKs, Prism, a browser: needs PyPI and npm
 # make docs   writes into the README what is made from the code
 # make lint-deploy   what brings the service somewhere, read by linters: needs PyPI
-# make proof  load, crashes and chaos at full size
 # make bench  what a webhook costs, beside pgbench on the same server; BENCH="--quick" while developing
-# make conformance   official SDKs, Prism: needs PyPI and npm
 
 .DEFAULT_GOAL := help
 CARGO ?= cargo
