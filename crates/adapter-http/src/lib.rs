@@ -37,6 +37,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::{Resource, Route, web};
+use domain::backfill::Backfill;
 use domain::backlog::Backlog;
 use domain::inbox::Inbox;
 use domain::outbox::Outbox;
@@ -65,6 +66,8 @@ pub struct Services {
     pub inbox: Inbox,
     /// Takes delivery reports in.
     pub receipts: Receipts,
+    /// Finds what webhooks did not bring, where an account is configured.
+    pub backfill: Option<Backfill>,
     /// Reads what was said.
     pub threads: Threads,
     /// Sends, where an account to send from is configured.

@@ -69,7 +69,8 @@ pub(crate) async fn send(
     let caller = services.allow(&request, Scope::Send)?.name().to_owned();
     let outbox = services.outbox()?;
     let key = idempotency_key(&request)?;
-    let wanted = read_request(&request, payload).await?;
+    let mut wanted = read_request(&request, payload).await?;
+    resolve_imported(&services, &mut wanted).await?;
     let waiting = Waiting::new(&request);
     let asked = Asked { caller, key, wanted };
     let (taken, running) = take_in(&services, asked, waiting.attended()).await?;
@@ -110,12 +111,22 @@ async fn read_request(
     Ok(SendRequest {
         to: fields.text_or("to", "phone_number")?,
         body: fields.text_or("body", "message")?,
-        conversation_id: fields.text("conversation_id")?,
+        conversation_id: fields.id("conversation_id")?,
         workflow_type: fields.text("workflow_type")?,
         workflow_id: fields.text("workflow_id")?,
         media_urls: fields.texts("media_urls")?,
         from: fields.text("from")?,
     })
+}
+
+/// Callers of the program that was here before know its conversations by their old ids.
+async fn resolve_imported(services: &Services, wanted: &mut SendRequest) -> Result<(), ApiError> {
+    if let Some(text) = wanted.conversation_id.as_deref()
+        && let Some(id) = services.threads.imported_conversation(text.trim()).await?
+    {
+        wanted.conversation_id = Some(id.to_string());
+    }
+    Ok(())
 }
 
 /// Takes the message in and has it sent. Goes on without its caller: what is committed must be

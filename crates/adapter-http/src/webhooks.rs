@@ -21,7 +21,8 @@ pub(crate) async fn inbound(
 ) -> Result<HttpResponse, ApiError> {
     let counted = Counted { meters: &meters, route: "sms" };
     let body = counted.failure(body::read(&request, payload, MAX_BODY_BYTES).await)?;
-    let message = opened(&request, &body, |raw| services.gate.open_inbound(raw));
+    let message = shown(&request, &body, |raw| services.gate.open_inbound(raw));
+    suspect(&services, &request, &body, &message).await;
     let message = counted.opened(message)?;
     Span::current().record("twilio_sid", display(&message.twilio_sid));
     let recorded =
@@ -47,7 +48,8 @@ pub(crate) async fn status(
 ) -> Result<HttpResponse, ApiError> {
     let counted = Counted { meters: &meters, route: "status" };
     let body = counted.failure(body::read(&request, payload, MAX_BODY_BYTES).await)?;
-    let delivery = opened(&request, &body, |raw| services.gate.open_status(raw));
+    let delivery = shown(&request, &body, |raw| services.gate.open_status(raw));
+    suspect(&services, &request, &body, &delivery).await;
     let StatusDelivery::Ours(report) = counted.opened(delivery)? else {
         counted.outcome("other_account");
         return Ok(HttpResponse::NoContent().finish());
@@ -104,16 +106,36 @@ impl Counted<'_> {
     }
 }
 
-/// Shows the gate the request as it came.
-fn opened<T>(
+/// Where requests that name our account are refused one after the other, a mistake in our settings
+/// may refuse Twilio's: what they carried is then found in Twilio's lists, soon.
+async fn suspect<T>(
+    services: &Services,
     request: &HttpRequest,
     body: &[u8],
-    open: impl FnOnce(&RawWebhook<'_>) -> Result<T, Refusal>,
-) -> Result<T, Refusal> {
+    opened: &Result<T, Refusal>,
+) {
+    let (Err(Refusal::Forged(_)), Some(backfill)) = (opened, &services.backfill) else {
+        return;
+    };
+    if !shown(request, body, |raw| services.gate.names_our_account(raw)) {
+        return;
+    }
+    match backfill.webhook_refused().await {
+        Ok(true) => tracing::error!(
+            "webhooks that name our account are refused again and again: texts are looked for at \
+             Twilio; `sms-foundation doctor` says what may be wrong"
+        ),
+        Ok(false) => {}
+        Err(error) => tracing::warn!(%error, "Twilio's lists are not read early"),
+    }
+}
+
+/// Shows the gate the request as it came.
+fn shown<T>(request: &HttpRequest, body: &[u8], look: impl FnOnce(&RawWebhook<'_>) -> T) -> T {
     let headers: Vec<_> =
         request.headers().iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
     let target = request.uri().path_and_query().map_or("/", |target| target.as_str());
-    open(&RawWebhook { target, headers: &headers, body })
+    look(&RawWebhook { target, headers: &headers, body })
 }
 
 /// Says nothing to the sender. Without a content type Twilio would log error 12300.

@@ -5,15 +5,16 @@ use diesel::prelude::*;
 use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
 use domain::conversation::Conversation;
 use domain::delivery::DeliveryState;
-use domain::message::{Message, MessageId};
-use domain::ports::{ConversationKey, MessageKey, NewInbound, Recorded};
+use domain::message::{Message, MessageId, Source};
+use domain::ports::{Completion, ConversationKey, MessageKey, NewInbound, Recorded};
 use domain::timestamp::Timestamp;
 use futures_util::try_join;
+use serde_json::Value;
 use time::OffsetDateTime;
 
 use crate::locks::{hold_sid, lock_message};
 use crate::prepared::Prepared;
-use crate::rows::{DeliveryRow, MessageRow, stored};
+use crate::rows::{DeliveryRow, MessageRow, json, received, stored};
 use crate::schema::{sms_message_status_events, sms_messages};
 use crate::{conversations, jobs};
 
@@ -74,9 +75,34 @@ async fn repeat(conn: &mut AsyncPgConnection, inbound: &NewInbound) -> QueryResu
         if further != known.delivery {
             become_state(conn, &known, &further, inbound.received_at).await?;
         }
+        if known.source == Source::Backfill {
+            complete(conn, &known, inbound).await?;
+        }
         Ok(Recorded::Duplicate { message: known.id })
     })
     .await
+}
+
+/// The webhook of a message that was found in Twilio's list comes after all.
+async fn complete(
+    mut conn: &AsyncPgConnection,
+    known: &Message,
+    inbound: &NewInbound,
+) -> QueryResult<()> {
+    let row = sms_messages::table.find(known.id.0);
+    let raw: Option<Value> =
+        row.select(sms_messages::raw_webhook_data).get_result(&mut conn).await?;
+    let Some(Completion { raw, media }) = inbound.completes(known, &received(raw)) else {
+        return Ok(());
+    };
+    let updated_at = OffsetDateTime::from(known.updated_at.max(inbound.received_at));
+    let update = diesel::update(row).set((
+        sms_messages::raw_webhook_data.eq(stored(raw)),
+        sms_messages::media.eq(json(&media)?),
+        sms_messages::updated_at.eq(updated_at),
+    ));
+    Prepared(update).execute(&mut conn).await?;
+    Ok(())
 }
 
 async fn become_state(

@@ -2,6 +2,7 @@
 
 mod acceptance;
 mod attempts;
+mod backfill;
 mod checks;
 mod conversations;
 mod events;
@@ -10,6 +11,7 @@ mod explain;
 mod failure;
 mod housekeeping;
 mod idempotency;
+mod imports;
 mod inbound;
 #[cfg(feature = "testing")]
 mod inspect;
@@ -17,8 +19,10 @@ mod jobs;
 mod listing;
 mod locks;
 mod migrate;
+mod original;
 mod outgoing;
 mod pool;
+mod pooler;
 mod prepared;
 mod reading;
 mod reconciliation;
@@ -33,6 +37,8 @@ mod verdicts;
 
 #[cfg(feature = "testing")]
 pub use migrate::revert_all;
-pub use migrate::{MigrateError, migrate};
+pub use migrate::{MigrateError, migrate, pending_migrations};
+pub use original::{Original, OriginalError, OriginalTable};
+pub use pooler::is_transaction_pooler;
 pub use settings::{InvalidSettings, PgSettings};
 pub use store::PgStore;

@@ -2,16 +2,18 @@
 
 use async_trait::async_trait;
 use domain::conversation::{Conversation, ConversationId};
+use domain::history::{HistoricConversation, HistoricMessage};
 use domain::job::{ClaimedJob, JobEnding, Ticket};
 use domain::language::Language;
-use domain::message::{MessageDetail, MessageId, TwilioSid};
+use domain::message::{Message, MessageDetail, MessageId, TwilioSid};
 use domain::outbound::{AttemptEnd, NewAttempt, Outgoing};
 use domain::ports::{
-    Acceptance, Adopted, Annotated, Annotation, AttemptRecorded, Begun, Canceled, ConversationKey,
-    ConversationPage, ConversationQuery, ConversationStore, Housekeeping, JobClaim, JobQuery,
-    JobQueue, JobRetried, JobRetry, JobView, LookupKept, LookupResult, MessageKey, MessagePage,
-    MessageQuery, MessageStore, NewInbound, NewOutbound, NewStatusEvent, OutboundStore,
-    Reconciliation, Recorded, StatusRecorded, StoreError, Swept, ThreadPage, ThreadQuery,
+    Acceptance, Adopted, Annotated, Annotation, AttemptRecorded, BackfillStore, Begun, Canceled,
+    ConversationKey, ConversationPage, ConversationQuery, ConversationStore, HistoryStore,
+    Housekeeping, Imported, JobClaim, JobQuery, JobQueue, JobRetried, JobRetry, JobView, ListClaim,
+    ListProgress, ListRun, LookupKept, LookupResult, MessageKey, MessagePage, MessageQuery,
+    MessageStore, NewInbound, NewOutbound, NewStatusEvent, OutboundStore, Reconciliation, Recorded,
+    StatusRecorded, StoreError, Swept, ThreadPage, ThreadQuery,
 };
 use domain::tenant::TenantId;
 use domain::timestamp::Timestamp;
@@ -20,8 +22,8 @@ use tokio::runtime::Handle;
 use crate::pool::Pool;
 use crate::settings::{InvalidSettings, PgSettings};
 use crate::{
-    acceptance, attempts, checks, conversations, housekeeping, idempotency, inbound, jobs, listing,
-    outgoing, reading, reconciliation, retry, status, tenants, verdicts,
+    acceptance, attempts, backfill, checks, conversations, housekeeping, idempotency, imports,
+    inbound, jobs, listing, outgoing, reading, reconciliation, retry, status, tenants, verdicts,
 };
 
 /// Conversations, messages and jobs on PostgreSQL.
@@ -173,6 +175,14 @@ impl ConversationStore for PgStore {
         self.pool.run(async |conn| listing::conversations(conn, query).await).await
     }
 
+    #[tracing::instrument(name = "pg.imported_conversation", skip_all)]
+    async fn imported_conversation(
+        &self,
+        old_id: i64,
+    ) -> Result<Option<ConversationId>, StoreError> {
+        self.pool.run(async |conn| imports::leads_to(conn, old_id).await).await
+    }
+
     #[tracing::instrument(name = "pg.annotate_conversation", skip_all)]
     async fn annotate_conversation(&self, change: &Annotation) -> Result<Annotated, StoreError> {
         self.pool.run(async |conn| conversations::annotate(conn, change).await).await
@@ -242,5 +252,44 @@ impl JobQueue for PgStore {
     #[tracing::instrument(name = "pg.housekeep", skip_all)]
     async fn housekeep(&self, what: &Housekeeping) -> Result<Swept, StoreError> {
         self.pool.run(async |conn| housekeeping::sweep(conn, what).await).await
+    }
+}
+
+#[async_trait]
+impl BackfillStore for PgStore {
+    #[tracing::instrument(name = "pg.claim_list", skip_all)]
+    async fn claim_list(&self, claim: &ListClaim) -> Result<Option<ListRun>, StoreError> {
+        self.pool.run(async |conn| backfill::claim(conn, claim).await).await
+    }
+
+    #[tracing::instrument(name = "pg.save_list", skip_all)]
+    async fn save_list(&self, run: &ListRun, progress: &ListProgress) -> Result<bool, StoreError> {
+        self.pool.run(async |conn| backfill::save(conn, run, progress).await).await
+    }
+
+    #[tracing::instrument(name = "pg.hasten_lists", skip_all)]
+    async fn hasten_lists(&self, due_at: Timestamp) -> Result<(), StoreError> {
+        self.pool.run(async |conn| backfill::hasten(conn, due_at).await).await
+    }
+
+    #[tracing::instrument(name = "pg.messages_with", skip_all)]
+    async fn messages_with(&self, sids: &[TwilioSid]) -> Result<Vec<Message>, StoreError> {
+        self.pool.run(async |conn| backfill::messages_with(conn, sids).await).await
+    }
+}
+
+#[async_trait]
+impl HistoryStore for PgStore {
+    #[tracing::instrument(name = "pg.import_conversation", skip_all)]
+    async fn import_conversation(
+        &self,
+        conversation: &HistoricConversation,
+    ) -> Result<Imported, StoreError> {
+        self.pool.run(async |conn| imports::conversation(conn, conversation).await).await
+    }
+
+    #[tracing::instrument(name = "pg.import_message", skip_all)]
+    async fn import_message(&self, message: &HistoricMessage) -> Result<Imported, StoreError> {
+        self.pool.run(async |conn| imports::message(conn, message).await).await
     }
 }

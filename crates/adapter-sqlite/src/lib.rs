@@ -12,6 +12,7 @@
 //! in `schema.rs`, its row in `rows`, its name in `migrate.rs`. Migrations only add, so that the
 //! program before this one can still work with the file.
 
+mod backfill;
 mod checks;
 mod connection;
 mod conversations;
@@ -19,6 +20,7 @@ mod delivery;
 mod failure;
 mod housekeeping;
 mod idempotency;
+mod imports;
 mod inbound;
 mod jobs;
 mod listing;

@@ -2,24 +2,26 @@
 
 use async_trait::async_trait;
 use domain::conversation::{Conversation, ConversationId};
+use domain::history::{HistoricConversation, HistoricMessage};
 use domain::job::{ClaimedJob, JobEnding, Ticket};
 use domain::language::Language;
-use domain::message::{MessageDetail, MessageId, TwilioSid};
+use domain::message::{Message, MessageDetail, MessageId, TwilioSid};
 use domain::outbound::{AttemptEnd, NewAttempt, Outgoing};
 use domain::ports::{
-    Acceptance, Adopted, Annotated, Annotation, AttemptRecorded, Begun, Canceled, ConversationKey,
-    ConversationPage, ConversationQuery, ConversationStore, Housekeeping, JobClaim, JobQuery,
-    JobQueue, JobRetried, JobRetry, JobView, LookupKept, LookupResult, MessageKey, MessagePage,
-    MessageQuery, MessageStore, NewInbound, NewOutbound, NewStatusEvent, OutboundStore,
-    Reconciliation, Recorded, StatusRecorded, StoreError, Swept, ThreadPage, ThreadQuery,
+    Acceptance, Adopted, Annotated, Annotation, AttemptRecorded, BackfillStore, Begun, Canceled,
+    ConversationKey, ConversationPage, ConversationQuery, ConversationStore, HistoryStore,
+    Housekeeping, Imported, JobClaim, JobQuery, JobQueue, JobRetried, JobRetry, JobView, ListClaim,
+    ListProgress, ListRun, LookupKept, LookupResult, MessageKey, MessagePage, MessageQuery,
+    MessageStore, NewInbound, NewOutbound, NewStatusEvent, OutboundStore, Reconciliation, Recorded,
+    StatusRecorded, StoreError, Swept, ThreadPage, ThreadQuery,
 };
 use domain::tenant::TenantId;
 use domain::timestamp::Timestamp;
 
 use crate::store::SqliteStore;
 use crate::{
-    checks, conversations, housekeeping, idempotency, inbound, jobs, listing, outbound, outgoing,
-    reading, status, tenants,
+    backfill, checks, conversations, housekeeping, idempotency, imports, inbound, jobs, listing,
+    outbound, outgoing, reading, status, tenants,
 };
 
 #[async_trait]
@@ -164,6 +166,14 @@ impl ConversationStore for SqliteStore {
         self.read(move |conn| conversations::list(conn, &query)).await
     }
 
+    #[tracing::instrument(name = "sqlite.imported_conversation", skip_all)]
+    async fn imported_conversation(
+        &self,
+        old_id: i64,
+    ) -> Result<Option<ConversationId>, StoreError> {
+        self.read(move |conn| imports::leads_to(conn, old_id)).await
+    }
+
     #[tracing::instrument(name = "sqlite.annotate_conversation", skip_all)]
     async fn annotate_conversation(&self, change: &Annotation) -> Result<Annotated, StoreError> {
         let change = change.clone();
@@ -238,5 +248,49 @@ impl JobQueue for SqliteStore {
     async fn housekeep(&self, what: &Housekeeping) -> Result<Swept, StoreError> {
         let what = *what;
         self.write(move |conn| housekeeping::sweep(conn, &what)).await
+    }
+}
+
+#[async_trait]
+impl BackfillStore for SqliteStore {
+    #[tracing::instrument(name = "sqlite.claim_list", skip_all)]
+    async fn claim_list(&self, claim: &ListClaim) -> Result<Option<ListRun>, StoreError> {
+        let claim = claim.clone();
+        self.write(move |conn| backfill::claim(conn, &claim)).await
+    }
+
+    #[tracing::instrument(name = "sqlite.save_list", skip_all)]
+    async fn save_list(&self, run: &ListRun, progress: &ListProgress) -> Result<bool, StoreError> {
+        let (run, progress) = (run.clone(), progress.clone());
+        self.write(move |conn| backfill::save(conn, &run, &progress)).await
+    }
+
+    #[tracing::instrument(name = "sqlite.hasten_lists", skip_all)]
+    async fn hasten_lists(&self, due_at: Timestamp) -> Result<(), StoreError> {
+        self.write(move |conn| backfill::hasten(conn, due_at)).await
+    }
+
+    #[tracing::instrument(name = "sqlite.messages_with", skip_all)]
+    async fn messages_with(&self, sids: &[TwilioSid]) -> Result<Vec<Message>, StoreError> {
+        let sids = sids.to_vec();
+        self.read(move |conn| backfill::messages_with(conn, &sids)).await
+    }
+}
+
+#[async_trait]
+impl HistoryStore for SqliteStore {
+    #[tracing::instrument(name = "sqlite.import_conversation", skip_all)]
+    async fn import_conversation(
+        &self,
+        conversation: &HistoricConversation,
+    ) -> Result<Imported, StoreError> {
+        let conversation = conversation.clone();
+        self.write(move |conn| imports::conversation(conn, &conversation)).await
+    }
+
+    #[tracing::instrument(name = "sqlite.import_message", skip_all)]
+    async fn import_message(&self, message: &HistoricMessage) -> Result<Imported, StoreError> {
+        let message = message.clone();
+        self.write(move |conn| imports::message(conn, &message)).await
     }
 }

@@ -68,7 +68,7 @@ impl Conversation {
     #[must_use]
     pub fn opened_by(inbound: &NewInbound) -> Self {
         let original = inbound.message.from_number.clone();
-        Self::new(inbound.conversation, &inbound.message.from, original, inbound.received_at)
+        Self::new(inbound.conversation, &inbound.message.from, original, inbound.said_at())
     }
 
     /// A conversation in which nothing was said yet.
@@ -97,11 +97,16 @@ impl Conversation {
     /// Times only move forward, whatever order messages are recorded in.
     #[must_use]
     pub fn with(&self, inbound: &NewInbound) -> Self {
-        let to = Some(inbound.message.to_number.clone()).filter(|to| !to.as_str().is_empty());
+        let said_at = inbound.said_at();
+        // A message that we learn of late does not say which number is used now.
+        let is_old = inbound.sent_at.is_some() && self.last_message_at > Some(said_at);
+        let to = Some(inbound.message.to_number.clone())
+            .filter(|to| !to.as_str().is_empty())
+            .filter(|_| !is_old || self.our_number.is_none());
         Self {
             language: self.language.fold(inbound.detection),
             our_number: to.or_else(|| self.our_number.clone()),
-            last_message_at: self.last_message_at.max(Some(inbound.received_at)),
+            last_message_at: self.last_message_at.max(Some(said_at)),
             updated_at: self.updated_at.max(inbound.received_at),
             ..self.clone()
         }

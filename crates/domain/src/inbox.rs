@@ -9,6 +9,7 @@ use crate::message::{InboundMessage, MessageId, Source};
 use crate::ports::{
     Clock, IdSource, LanguageDetector, MessageStore, NewInbound, Recorded, StoreError,
 };
+use crate::timestamp::Timestamp;
 
 /// Takes messages in, each exactly once.
 #[derive(Clone)]
@@ -38,27 +39,43 @@ impl Inbox {
     /// # Errors
     /// [`StoreError`] where nothing is promised to be recorded: the sender must be told to try again.
     pub async fn receive(&self, message: InboundMessage) -> Result<Recorded, StoreError> {
-        let inbound = self.plan(message);
+        let detection = match &message.body {
+            Some(body) => self.detector.detect(body.as_str()),
+            None => Detection::UNKNOWN,
+        };
+        let inbound = NewInbound { detection, ..self.plan(message) };
         let recorded = self.store.record_inbound(&inbound).await?;
         audit(&recorded, inbound.detection);
         Ok(recorded)
     }
 
+    /// Records a message that no webhook brought, said at that time. Its text is old: it has no
+    /// vote on the language of its conversation.
+    ///
+    /// # Errors
+    /// [`StoreError`] where nothing is promised to be recorded.
+    pub async fn receive_missed(
+        &self,
+        message: InboundMessage,
+        sent_at: Timestamp,
+    ) -> Result<Recorded, StoreError> {
+        let (source, sent_at) = (Source::Backfill, Some(sent_at));
+        let inbound = NewInbound { source, sent_at, ..self.plan(message) };
+        self.store.record_inbound(&inbound).await
+    }
+
     /// Everything that is to be written, decided before the store is asked.
     fn plan(&self, message: InboundMessage) -> NewInbound {
-        let detection = match &message.body {
-            Some(body) => self.detector.detect(body.as_str()),
-            None => Detection::UNKNOWN,
-        };
         NewInbound {
             id: MessageId(self.ids.next()),
             conversation: ConversationId(self.ids.next()),
             lookup_job: JobId(self.ids.next()),
             language_job: JobId(self.ids.next()),
             lookup_ages: self.lookup_ages,
-            detection,
+            detection: Detection::UNKNOWN,
             source: Source::Webhook,
             received_at: self.clock.now(),
+            sent_at: None,
             message,
         }
     }

@@ -1,9 +1,11 @@
 #![doc = include_str!("../README.md")]
 
+pub mod backfill;
 pub mod backlog;
 pub mod conversation;
 pub mod delivery;
 pub mod error;
+pub mod history;
 pub mod idempotency;
 pub mod identify;
 pub mod inbox;

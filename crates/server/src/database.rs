@@ -5,7 +5,9 @@ use std::sync::Arc;
 use adapter_postgres::{MigrateError, PgSettings, PgStore};
 use adapter_sqlite::SqliteStore;
 use anyhow::Context;
-use domain::ports::{ConversationStore, JobQueue, MessageStore, OutboundStore};
+use domain::ports::{
+    BackfillStore, ConversationStore, HistoryStore, JobQueue, MessageStore, OutboundStore,
+};
 use secrecy::ExposeSecret;
 use tokio::runtime::Handle;
 
@@ -23,18 +25,28 @@ pub(crate) struct Stores {
     pub(crate) outbound: Arc<dyn OutboundStore>,
     pub(crate) conversations: Arc<dyn ConversationStore>,
     pub(crate) queue: Arc<dyn JobQueue>,
+    pub(crate) lists: Arc<dyn BackfillStore>,
+    pub(crate) history: Arc<dyn HistoryStore>,
 }
 
 impl Stores {
     fn of<S>(store: &Arc<S>) -> Self
     where
-        S: MessageStore + OutboundStore + ConversationStore + JobQueue + 'static,
+        S: MessageStore
+            + OutboundStore
+            + ConversationStore
+            + JobQueue
+            + BackfillStore
+            + HistoryStore
+            + 'static,
     {
         Self {
             messages: store.clone(),
             outbound: store.clone(),
             conversations: store.clone(),
             queue: store.clone(),
+            lists: store.clone(),
+            history: store.clone(),
         }
     }
 }

@@ -3,9 +3,12 @@
 //! This crate only wires: settings, telemetry, the store, the HTTP side, shutdown.
 
 mod app;
+mod backfill;
 mod config;
 mod database;
+mod doctor;
 mod hurry;
+mod import;
 mod keys;
 mod parts;
 mod ports;
@@ -32,6 +35,12 @@ enum Command {
     Serve,
     /// Bring the tables up to date and stop.
     Migrate,
+    /// Look at Twilio for texts that no webhook brought.
+    Backfill(backfill::BackfillArguments),
+    /// Say what is wrong with the settings, the database and Twilio's side, and how to mend it.
+    Doctor,
+    /// Take over what the Python original has stored.
+    Import(import::ImportArguments),
     /// Keys for the API.
     Key {
         #[command(subcommand)]
@@ -47,20 +56,27 @@ async fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let command = match arguments.command.unwrap_or(Command::Serve) {
         Command::Key { command } => return keys::run(&command),
-        command @ (Command::Serve | Command::Migrate) => command,
+        command => command,
     };
     let settings = match Settings::load() {
         Ok(settings) => settings,
         Err(problems) => {
             say(&problems.to_string());
-            return ExitCode::from(EXIT_CONFIG);
+            let is_asked = matches!(command, Command::Doctor);
+            return if is_asked { ExitCode::FAILURE } else { ExitCode::from(EXIT_CONFIG) };
         }
     };
+    if let Command::Doctor = command {
+        // What it says is its answer: no log lines between.
+        return doctor::run(&settings).await;
+    }
     telemetry::start_logging(&settings.log);
     telemetry::log_panics();
     let done = match command {
         Command::Migrate => app::migrate(&settings).await,
-        Command::Serve | Command::Key { .. } => app::serve(settings).await,
+        Command::Backfill(wanted) => backfill::run(&settings, wanted).await,
+        Command::Import(wanted) => import::run(&settings, wanted).await,
+        Command::Serve | Command::Doctor | Command::Key { .. } => app::serve(settings).await,
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

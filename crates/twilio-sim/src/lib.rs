@@ -14,6 +14,7 @@ mod request;
 mod server;
 mod simulator;
 
+pub use api::numbers::{MessagingService, NumberSettings};
 pub use creates::{CreateRequest, Creates, End};
 pub use failure::Failure;
 pub use inbound::InboundText;

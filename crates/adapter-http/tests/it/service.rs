@@ -72,6 +72,7 @@ pub(crate) fn services(store: Arc<dyn MessageStore>, gate: FakeGate) -> Services
             fixture::lookup_ages(),
         ),
         receipts: Receipts::new(store.clone(), clock.clone(), ids.clone()),
+        backfill: None,
         threads: Threads::on(store, rest.clone(), rest.clone(), clock.clone(), Region::default()),
         outbox: None,
         backlog: backlog(rest, clock.clone()),

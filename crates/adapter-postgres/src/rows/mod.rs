@@ -213,12 +213,15 @@ fn status(column: &'static str, word: &str) -> Result<DeliveryStatus, Unreadable
     DeliveryStatus::from_word(word).ok_or(UnreadableRow(column))
 }
 
-fn json(value: &impl serde::Serialize) -> QueryResult<Value> {
+pub(crate) fn json(value: &impl serde::Serialize) -> QueryResult<Value> {
     serde_json::to_value(value).map_err(|error| QueryError::SerializationError(Box::new(error)))
 }
 
 /// A number that is never negative in a column that may be.
-fn count<Count: TryFrom<i32>>(column: &'static str, number: i32) -> Result<Count, UnreadableRow> {
+pub(crate) fn count<Count: TryFrom<i32>>(
+    column: &'static str,
+    number: i32,
+) -> Result<Count, UnreadableRow> {
     number.try_into().map_err(|_| UnreadableRow(column))
 }
 

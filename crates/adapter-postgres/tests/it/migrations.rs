@@ -1,6 +1,8 @@
 //! Making the tables, and undoing that.
 
-use adapter_postgres::{MigrateError, migrate, revert_all};
+use adapter_postgres::{
+    MigrateError, is_transaction_pooler, migrate, pending_migrations, revert_all,
+};
 use futures_util::future::join_all;
 use tokio_postgres::Client;
 use tokio_postgres::error::SqlState;
@@ -14,7 +16,7 @@ async fn four_processes_that_start_at_once_make_the_tables_once() {
     let runs = join_all((0..4).map(|_| migrate(&settings))).await;
     let mut counts: Vec<usize> = runs.into_iter().map(|run| run.unwrap().len()).collect();
     counts.sort_unstable();
-    assert_eq!(counts, [0, 0, 0, 4]);
+    assert_eq!(counts, [0, 0, 0, 5]);
     assert_eq!(migrate(&settings).await.unwrap(), Vec::<String>::new());
 }
 
@@ -35,6 +37,18 @@ async fn every_migration_can_be_undone_and_done_again() {
     done.reverse();
     assert_eq!(migrate(&settings).await.unwrap(), done);
     assert_eq!(objects(&outsider, &schema).await, made);
+}
+
+#[tokio::test]
+async fn what_is_due_is_told_and_not_done() {
+    let schema = Schema::unused();
+    let settings = schema.settings();
+    let outsider = schema.outsider().await;
+    assert_eq!(pending_migrations(&settings).await.unwrap().len(), 5);
+    assert_eq!(objects(&outsider, &schema).await, [""; 0]);
+    migrate(&settings).await.unwrap();
+    assert_eq!(pending_migrations(&settings).await.unwrap(), [""; 0]);
+    assert!(!is_transaction_pooler(&settings).await.unwrap());
 }
 
 #[tokio::test]

@@ -109,5 +109,5 @@ async fn a_migration_that_loses_its_server_may_be_tried_again() {
     let failure = migrating.await.unwrap().unwrap_err();
     assert!(matches!(failure, MigrateError::Unreachable(_)), "{failure:?}");
     cluster.start_again().unwrap();
-    assert_eq!(migrate(&PgSettings::new(cluster.url())).await.unwrap().len(), 4);
+    assert_eq!(migrate(&PgSettings::new(cluster.url())).await.unwrap().len(), 5);
 }

@@ -12,11 +12,12 @@ use tempfile::TempDir;
 
 use crate::{file_in, fresh_store, strangers_connection};
 
-const MIGRATIONS: [&str; 4] = [
+const MIGRATIONS: [&str; 5] = [
     "2026-11-22-000001_messages",
     "2026-11-22-000002_jobs",
     "2026-11-22-000003_sending",
     "2026-11-22-000004_tenants",
+    "2026-11-25-120000_backfill",
 ];
 
 #[tokio::test]

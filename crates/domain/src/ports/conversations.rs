@@ -25,6 +25,13 @@ pub trait ConversationStore: Send + Sync {
         query: &ConversationQuery,
     ) -> Result<ConversationPage, StoreError>;
 
+    /// The conversation that had this id in the program that it was imported from
+    /// ([`HistoryStore`](super::HistoryStore)).
+    async fn imported_conversation(
+        &self,
+        old_id: i64,
+    ) -> Result<Option<ConversationId>, StoreError>;
+
     /// Changes what the callers run in a conversation, as [`Conversation::annotated`] says.
     async fn annotate_conversation(&self, change: &Annotation) -> Result<Annotated, StoreError>;
 

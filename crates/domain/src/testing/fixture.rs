@@ -60,6 +60,7 @@ pub fn inbound(number: u32, from: &str) -> NewInbound {
         detection: detection(Language::English, 900),
         source: Source::Webhook,
         received_at: at(number),
+        sent_at: None,
         message: message(sid(number), from, "Hello, my sink is leaking again"),
     }
 }

@@ -6,6 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 
 use super::inspect::{Everything, Inspect, JobRecord};
+use super::memory_backfill::ListRow;
 use super::memory_outbound::{JobRow, KeyRow};
 use crate::conversation::{Conversation, ConversationId};
 use crate::job::{JobId, JobState, NewJob};
@@ -33,6 +34,8 @@ pub(super) struct Tables {
     pub(super) jobs: BTreeMap<JobId, JobRow>,
     pub(super) attempts: BTreeMap<AttemptId, SendAttempt>,
     pub(super) keys: BTreeMap<(String, String), KeyRow>,
+    pub(super) lists: Vec<ListRow>,
+    pub(super) imported: BTreeMap<i64, ConversationId>,
 }
 
 impl InMemoryStore {
@@ -88,11 +91,15 @@ impl Tables {
     fn record_inbound(&mut self, inbound: &NewInbound) -> Recorded {
         let message = &inbound.message;
         if let Some(id) = self.message_of(&message.twilio_sid) {
-            if let Some((stored, _)) = self.messages.get_mut(&id) {
+            if let Some((stored, raw)) = self.messages.get_mut(&id) {
                 let further = stored.delivery.advance_inbound(message.status);
-                if further != stored.delivery {
+                let completion = inbound.completes(stored, raw);
+                if further != stored.delivery || completion.is_some() {
                     stored.delivery = further;
                     stored.updated_at = stored.updated_at.max(inbound.received_at);
+                }
+                if let Some(completion) = completion {
+                    (stored.media, *raw) = (completion.media, completion.raw);
                 }
             }
             return Recorded::Duplicate { message: id };
@@ -272,4 +279,5 @@ mod tests {
     crate::message_store_contract!(empty);
     crate::outbound_store_contract!(empty);
     crate::conversation_store_contract!(empty);
+    crate::backfill_store_contract!(empty);
 }

@@ -22,6 +22,13 @@ impl ConversationStore for InMemoryStore {
         Ok(self.tables().list_conversations(query))
     }
 
+    async fn imported_conversation(
+        &self,
+        old_id: i64,
+    ) -> Result<Option<ConversationId>, StoreError> {
+        Ok(self.tables().imported.get(&old_id).copied())
+    }
+
     async fn annotate_conversation(&self, change: &Annotation) -> Result<Annotated, StoreError> {
         Ok(self.tables().annotate(change))
     }

@@ -7,6 +7,7 @@
     reason = "a test that panics has failed"
 )]
 
+mod backfill;
 mod backlog;
 mod contract_data;
 mod identify;
@@ -14,3 +15,4 @@ mod outbound_properties;
 mod outbox;
 mod phone_cases;
 mod phone_properties;
+mod threads;

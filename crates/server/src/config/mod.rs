@@ -4,6 +4,7 @@
 //! To add a setting: a commented line in `config/defaults.toml`, its name in `source::NAMES`,
 //! a field here.
 
+mod backfill;
 mod sending;
 mod source;
 mod tenants;
@@ -16,6 +17,7 @@ use std::time::Duration;
 
 use adapter_http::{Access, ApiKeys, Cors, LimitSettings};
 use adapter_twilio::PublicUrls;
+use domain::backfill::BackfillRules;
 use domain::phone::Region;
 use secrecy::SecretString;
 
@@ -35,6 +37,7 @@ pub(crate) struct Settings {
     pub(crate) twilio: TwilioSettings,
     pub(crate) sending: SendingSettings,
     pub(crate) tenants: TenantSettings,
+    pub(crate) backfill: BackfillRules,
     pub(crate) database: DatabaseSettings,
     pub(crate) migrate_on_start: bool,
     pub(crate) region: Region,
@@ -113,6 +116,7 @@ impl Settings {
         });
         let port = port.unwrap_or(0);
         let public_urls = reader.public_urls(local, port)?;
+        let region = reader.required("DEFAULT_REGION", Region::from_str).unwrap_or_default();
         let settings = Self {
             environment,
             version: reader.text("APP_VERSION").unwrap_or(env!("CARGO_PKG_VERSION").to_owned()),
@@ -125,9 +129,10 @@ impl Settings {
             twilio: reader.twilio(local),
             sending: SendingSettings::read(&mut reader),
             tenants: TenantSettings::read(&mut reader),
+            backfill: backfill::read(&mut reader, region),
             database: reader.database(local),
             migrate_on_start: reader.switch("MIGRATE_ON_START"),
-            region: reader.required("DEFAULT_REGION", Region::from_str).unwrap_or_default(),
+            region,
             shutdown_grace: reader.required("SHUTDOWN_GRACE", duration).unwrap_or_default(),
             log: reader.log(local),
         };
@@ -423,6 +428,8 @@ mod tests {
             ("SHUTDOWN_GRACE", "hunter2"),
             ("LOG_FORMAT", "hunter2"),
             ("DATABASE_POOL_SIZE", "hunter2"),
+            ("BACKFILL_INTERVAL", "0s"),
+            ("BACKFILL_GRACE", "hunter2"),
             ("TWILIO_PHONE_NUMBER", "hunter2 hunter2"),
             ("TWILIO_API_BASE_URL", "http://hunter2"),
             ("TWILIO_SEND_MAX_RETRIES", "hunter2"),

@@ -11,7 +11,7 @@ use figment::{Figment, Metadata, Profile, Provider};
 const DEFAULTS: &str = include_str!("../../config/defaults.toml");
 
 /// Every name that is read.
-const NAMES: [&str; 47] = [
+const NAMES: [&str; 50] = [
     "APP_ENV",
     "APP_VERSION",
     "HOST",
@@ -37,6 +37,9 @@ const NAMES: [&str; 47] = [
     "SEND_EXPIRY",
     "SEND_QUIET_PERIOD",
     "SEND_PACING",
+    "BACKFILL_INTERVAL",
+    "BACKFILL_OVERLAP",
+    "BACKFILL_GRACE",
     "JOB_LEASE",
     "JOB_POLL_INTERVAL",
     "JOB_CONCURRENCY",

@@ -5,6 +5,7 @@
 //! finish, and cuts calls to Twilio short only where time runs out: their outcome is then ambiguous,
 //! and recorded as such.
 
+mod backfilling;
 mod chores;
 mod crew;
 mod meters;
@@ -13,6 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use domain::backfill::Backfill;
 use domain::backlog::Backlog;
 use domain::identify::Identify;
 use domain::job::{ClaimedJob, Job, JobEnding};
@@ -60,6 +62,7 @@ pub(crate) struct WorkTools {
     pub(crate) queue: Arc<dyn JobQueue>,
     pub(crate) store: Arc<dyn MessageStore>,
     pub(crate) outbox: Option<Outbox>,
+    pub(crate) backfill: Option<Backfill>,
     pub(crate) identify: Identify,
     pub(crate) backlog: Backlog,
     pub(crate) clock: Arc<dyn Clock>,

@@ -10,10 +10,13 @@
 )]
 
 mod access;
+mod backfill;
 mod clients;
 mod contract;
 mod database;
+mod doctor;
 mod documents;
+mod import;
 mod orchestrator;
 mod privacy;
 mod proof;

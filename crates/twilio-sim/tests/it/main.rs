@@ -10,5 +10,6 @@ mod delivery;
 mod failures;
 mod gate;
 mod lists;
+mod numbers;
 mod refusals;
 mod service;
