@@ -5,13 +5,15 @@ use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
 use domain::conversation::Conversation;
 use domain::job::NewJob;
 use domain::message::Message;
+use domain::outbound::Outgoing;
 use domain::ports::{Acceptance, ConversationKey, NewOutbound};
 use futures_util::try_join;
 
+use crate::idempotency::Known;
 use crate::locks::hold_key;
 use crate::rows::MessageRow;
 use crate::schema::sms_messages;
-use crate::{conversations, idempotency, jobs};
+use crate::{conversations, idempotency, jobs, outgoing};
 
 /// Writes it with its conversation, its job and its key, or says why not.
 pub(crate) async fn accept(
@@ -49,10 +51,13 @@ async fn take_in(conn: &AsyncPgConnection, new: &NewOutbound) -> Result<Acceptan
         lock_conversation(conn, key.as_ref()),
         lane_is_taken(conn, key.as_ref()),
     )?;
-    if let Some(answer) = earlier.and_then(|earlier| earlier.answer(new)) {
+    if let Some(answer) = earlier.as_ref().and_then(|earlier| earlier.answer(new)) {
         return Err(Stop::Answered(answer));
     }
     let before = new.open(known).map_err(Stop::Answered)?;
+    if let Some(given_up) = earlier.as_ref().and_then(Known::given_up) {
+        supersede(conn, given_up, new).await?;
+    }
     let message = new.stored_in(&before);
     let after = before.with_outbound(new, &message.from_number);
     try_join!(
@@ -63,6 +68,24 @@ async fn take_in(conn: &AsyncPgConnection, new: &NewOutbound) -> Result<Acceptan
     )?;
     let job = (!waits).then(|| new.claimed(after.id));
     Ok(Acceptance::New { message: Box::new(message), job })
+}
+
+/// Ends the parked job of the message that had the key before.
+async fn supersede(
+    conn: &AsyncPgConnection,
+    given_up: &Outgoing,
+    new: &NewOutbound,
+) -> Result<(), Stop> {
+    let send = given_up.send_job();
+    jobs::finish_parked(conn, &send, new.accepted_at).await?;
+    if !jobs::waits_or_runs(conn, &send).await? {
+        return Ok(());
+    }
+    // An operator revived it this very moment: it is the one that is sent.
+    let revived = outgoing::find(conn, given_up.message.id).await?;
+    Err(revived.map_or(Stop::Failed(diesel::result::Error::NotFound), |revived| {
+        Stop::Answered(Acceptance::Joined(Box::new(revived)))
+    }))
 }
 
 /// Which conversation is meant: the one with the given id, or else with the address.
@@ -123,10 +146,16 @@ async fn enqueue(
     waits: bool,
 ) -> QueryResult<()> {
     let mut queued = conversation.follow_ups(&new.follow_ups());
-    let send = NewJob { id: new.send_job, job: new.job(conversation.id), run_at: new.accepted_at };
+    let send = NewJob {
+        id: new.send_job,
+        job: new.job(conversation.id),
+        run_at: new.accepted_at,
+        origin: new.origin.clone(),
+    };
     if waits {
         queued.push(send);
-        return jobs::enqueue(conn, &queued).await;
+        jobs::enqueue(conn, &queued).await?;
+        return Ok(());
     }
     try_join!(jobs::enqueue(conn, &queued), jobs::enqueue_leased(conn, &send, new.lease_until))?;
     Ok(())

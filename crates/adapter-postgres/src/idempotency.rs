@@ -37,11 +37,17 @@ pub(crate) async fn find(
 }
 
 impl Known {
+    /// The earlier message, where it was given up and so its key is free: who takes the key over
+    /// sends the text, and an operator must not send it once more.
+    pub(crate) fn given_up(&self) -> Option<&Outgoing> {
+        Some(&self.outgoing).filter(|outgoing| outgoing.is_proven_unsent())
+    }
+
     /// The answer to the repetition; `None` where it is none and the key is free.
-    pub(crate) fn answer(self, new: &NewOutbound) -> Option<Acceptance> {
+    pub(crate) fn answer(&self, new: &NewOutbound) -> Option<Acceptance> {
         let earlier = self.key.earlier(&self.outgoing);
         match new.idempotency.decide(&earlier, new.accepted_at) {
-            Decision::Join => Some(Acceptance::Joined(Box::new(self.outgoing))),
+            Decision::Join => Some(Acceptance::Joined(Box::new(self.outgoing.clone()))),
             Decision::Conflict => Some(Acceptance::Conflict { existing: self.key.message() }),
             Decision::Replace => None,
         }

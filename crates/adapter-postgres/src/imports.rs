@@ -5,12 +5,12 @@ use diesel::sql_types::{BigInt, Uuid as SqlUuid};
 use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
 use domain::conversation::ConversationId;
 use domain::history::{HistoricConversation, HistoricMessage};
-use domain::message::Message;
+use domain::message::{Message, TwilioSid};
 use domain::ports::{ConversationKey, Imported};
 use futures_util::try_join;
 use uuid::Uuid;
 
-use crate::locks::hold_sid;
+use crate::locks::hold_sids;
 use crate::prepared::Prepared;
 use crate::rows::{MessageRow, stored};
 use crate::schema::sms_messages;
@@ -96,13 +96,11 @@ async fn write_message(
     old: &HistoricMessage,
 ) -> QueryResult<Imported> {
     let address = ConversationKey::Address(old.address.clone());
-    let sid = old.message.twilio_sid.as_ref();
+    // None or one.
+    let sids: Vec<&str> = old.message.twilio_sid.iter().map(TwilioSid::as_str).collect();
     conn.transaction(async |conn| {
         let conn = &*conn;
-        let parked = match sid {
-            Some(sid) => try_join!(hold_sid(conn, sid), events::parked(conn, sid))?.1,
-            None => Vec::new(),
-        };
+        let ((), parked) = try_join!(hold_sids(conn, &sids), events::parked(conn, &sids))?;
         let opened = old.opened();
         let ((), before) =
             try_join!(conversations::open(conn, &opened), conversations::lock(conn, &address))?;

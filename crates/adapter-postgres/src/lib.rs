@@ -9,6 +9,9 @@ mod events;
 #[cfg(feature = "testing")]
 mod explain;
 mod failure;
+mod feed;
+mod groups;
+mod hooks;
 mod housekeeping;
 mod idempotency;
 mod imports;
@@ -32,13 +35,19 @@ mod schema;
 mod settings;
 mod status;
 mod store;
+mod subscriptions;
+mod survey;
 mod tenants;
+mod tls;
+mod transaction;
 mod verdicts;
 
+pub use groups::{GroupCounts, GroupSettings};
 #[cfg(feature = "testing")]
 pub use migrate::revert_all;
 pub use migrate::{MigrateError, migrate, pending_migrations};
 pub use original::{Original, OriginalError, OriginalTable};
-pub use pooler::is_transaction_pooler;
+pub use pool::Connections;
+pub use pooler::{UnusableWay, check_way};
 pub use settings::{InvalidSettings, PgSettings};
 pub use store::PgStore;

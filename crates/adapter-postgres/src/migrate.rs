@@ -20,7 +20,7 @@ use crate::settings::{InvalidSettings, PgSettings};
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../../migrations/postgres");
 
 /// The names of our tables.
-const TABLES: [&str; 8] = [
+const TABLES: [&str; 11] = [
     "sms_conversations",
     "sms_messages",
     "sms_message_status_events",
@@ -29,6 +29,9 @@ const TABLES: [&str; 8] = [
     "jobs",
     "backfill_lists",
     "imported_conversations",
+    "sms_events",
+    "sms_subscriptions",
+    "sms_event_deliveries",
 ];
 
 /// Why the tables are not up to date. Nothing is half done, and to try again is safe.

@@ -1,10 +1,9 @@
 //! A message from us with its attempts: read for a decision, and written as the decision says.
 
 use diesel::prelude::*;
-use diesel::sql_types::{Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{Text, Timestamptz, Uuid as SqlUuid};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
-use domain::conversation::ConversationId;
-use domain::job::Ticket;
+use domain::job::{Job, NewJob, Ticket};
 use domain::message::{Direction, Message, MessageId};
 use domain::outbound::{Outgoing, SendAttempt, Step};
 use domain::ports::MessageKey;
@@ -16,7 +15,7 @@ use crate::locks::lock_message;
 use crate::prepared::Prepared;
 use crate::rows::{AttemptRow, OutgoingRow, UnreadableRow};
 use crate::schema::{sms_messages, sms_send_attempts};
-use crate::{jobs, reading};
+use crate::{conversations, feed, jobs, reading};
 
 /// The message from us with that id or SID; nobody else changes it until the transaction ends.
 pub(crate) async fn lock(
@@ -68,7 +67,8 @@ pub(crate) fn read_attempts(rows: Vec<AttemptRow>) -> QueryResult<Vec<SendAttemp
     Ok(attempts.collect::<Result<_, UnreadableRow>>()?)
 }
 
-/// Writes all that a rule has led to; the job of `ticket` ends only if that is still valid.
+/// Writes all that a rule has led to, and tells of it; the job of the ticket ends, if that is still
+/// valid.
 pub(crate) async fn write(
     conn: &AsyncPgConnection,
     before: &Outgoing,
@@ -76,12 +76,28 @@ pub(crate) async fn write(
     ticket: Option<Ticket>,
     at: Timestamp,
 ) -> QueryResult<()> {
+    let events = step.events(&before.message, at);
+    let ticket = ticket.map(|ticket| (ticket, at));
+    try_join!(write_untold(conn, before, step, ticket), feed::record(conn, &events))?;
+    Ok(())
+}
+
+/// The same without telling of it: whoever writes several at once tells of all together.
+pub(crate) async fn write_untold(
+    conn: &AsyncPgConnection,
+    before: &Outgoing,
+    step: &Step,
+    ticket: Option<(Ticket, Timestamp)>,
+) -> QueryResult<()> {
+    if matches!(step.follow_up, Some(NewJob { job: Job::Send { .. }, .. })) {
+        conversations::hold_lane(conn, step.after.message.conversation).await?;
+    }
     try_join!(
         update_message(conn, &before.message, &step.after.message),
         write_attempts(conn, before, &step.after),
-        touch_conversation(conn, step.after.message.conversation, step.sent_at),
+        touch_conversation(conn, &step.after.message, step.sent_at),
         jobs::enqueue(conn, step.follow_up.as_slice()),
-        end_job(conn, ticket, step, at),
+        end_job(conn, ticket, step),
     )?;
     Ok(())
 }
@@ -117,10 +133,10 @@ async fn write_attempts(
     Ok(())
 }
 
-/// Something was said in it.
+/// Something was sent in it.
 async fn touch_conversation(
     mut conn: &AsyncPgConnection,
-    ConversationId(id): ConversationId,
+    sent: &Message,
     sent_at: Option<Timestamp>,
 ) -> QueryResult<()> {
     let Some(sent_at) = sent_at.map(OffsetDateTime::from) else {
@@ -128,21 +144,21 @@ async fn touch_conversation(
     };
     let update = diesel::sql_query(
         "update sms_conversations set last_message_at = greatest(last_message_at, $1), \
-             updated_at = greatest(updated_at, $1) where id = $2",
+             updated_at = greatest(updated_at, $1), our_number = $3 where id = $2",
     )
     .bind::<Timestamptz, _>(sent_at)
-    .bind::<SqlUuid, _>(id);
+    .bind::<SqlUuid, _>(sent.conversation.0)
+    .bind::<Text, _>(sent.from_number.as_str());
     Prepared(update).execute(&mut conn).await?;
     Ok(())
 }
 
 async fn end_job(
     conn: &AsyncPgConnection,
-    ticket: Option<Ticket>,
+    ticket: Option<(Ticket, Timestamp)>,
     step: &Step,
-    at: Timestamp,
 ) -> QueryResult<()> {
-    if let (Some(ticket), Some(ending)) = (ticket, &step.ending) {
+    if let (Some((ticket, at)), Some(ending)) = (ticket, &step.ending) {
         jobs::finish(conn, ticket, ending, at).await?;
     }
     Ok(())

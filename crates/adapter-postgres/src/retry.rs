@@ -7,7 +7,7 @@ use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
 use domain::conversation::ConversationId;
 use domain::job::{Job, JobState};
 use domain::message::MessageId;
-use domain::ports::{ConversationKey, JobRetried, JobRetry, MessageKey};
+use domain::ports::{JobRetried, JobRetry, MessageKey};
 use futures_util::try_join;
 use serde_json::Value;
 use time::OffsetDateTime;
@@ -32,7 +32,7 @@ pub(crate) async fn retry(
                 revive(conn, message, conversation, retry).await
             }
             Some(Job::TellLanguage { conversation, .. }) => {
-                hold_lane(conn, conversation).await?;
+                conversations::hold_lane(conn, conversation).await?;
                 queue(conn, retry).await
             }
             _ => queue(conn, retry).await,
@@ -49,7 +49,8 @@ async fn revive(
     retry: &JobRetry,
 ) -> QueryResult<JobRetried> {
     let key = MessageKey::Id(message);
-    let (known, ()) = try_join!(outgoing::lock(conn, &key), hold_lane(conn, conversation))?;
+    let (known, ()) =
+        try_join!(outgoing::lock(conn, &key), conversations::hold_lane(conn, conversation))?;
     if !lock_parked(conn, retry).await? {
         return Ok(JobRetried::NotParked);
     }
@@ -59,13 +60,6 @@ async fn revive(
     };
     outgoing::write(conn, &known, &step, None, retry.at).await?;
     queue(conn, retry).await
-}
-
-/// Whoever writes a job to a lane of the conversation has it locked, so that a place that is given
-/// later is seen later too: no job runs beside one that comes before it.
-async fn hold_lane(conn: &AsyncPgConnection, conversation: ConversationId) -> QueryResult<()> {
-    conversations::lock(conn, &ConversationKey::Id(conversation)).await?;
-    Ok(())
 }
 
 async fn read(

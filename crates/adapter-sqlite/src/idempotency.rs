@@ -9,10 +9,10 @@ use domain::ports::{Acceptance, MessageKey, NewOutbound};
 use domain::timestamp::Timestamp;
 
 use crate::failure::Failure;
-use crate::outgoing;
 use crate::prepared::Prepared;
 use crate::rows::{time, uuid};
 use crate::schema::idempotency_keys;
+use crate::{jobs, outgoing};
 
 /// A row of `idempotency_keys`.
 #[derive(Queryable, Selectable, Insertable)]
@@ -45,7 +45,13 @@ pub(crate) fn earlier(
     Ok(match claim.decide(&row.earlier(&outgoing)?, new.accepted_at) {
         Decision::Join => Some(Acceptance::Joined(Box::new(outgoing))),
         Decision::Conflict => Some(Acceptance::Conflict { existing: message }),
-        Decision::Replace => None,
+        Decision::Replace => {
+            // Whoever has the key now sends the text: an operator must not send it once more.
+            if outgoing.is_proven_unsent() {
+                jobs::call_off_parked(conn, &outgoing.send_job(), new.accepted_at)?;
+            }
+            None
+        }
     })
 }
 

@@ -2,7 +2,8 @@
 
 use diesel::prelude::*;
 use domain::conversation::Conversation;
-use domain::message::MessageId;
+use domain::event::NewEvent;
+use domain::message::{Message, MessageId};
 use domain::ports::{Completion, ConversationKey, MessageKey, NewInbound, Recorded};
 
 use crate::delivery::StoredDelivery;
@@ -10,7 +11,7 @@ use crate::failure::Failure;
 use crate::prepared::Prepared;
 use crate::rows::{raw_to_column, to_json};
 use crate::schema::sms_messages;
-use crate::{jobs, reading, writing};
+use crate::{feed, jobs, reading, writing};
 
 /// Writes all that `inbound` leads to. Writes come one after the other, so to look for the SID
 /// first is enough: a repeat leaves nothing.
@@ -37,6 +38,7 @@ pub(crate) fn record(
     for job in after.follow_ups(&inbound.follow_ups()) {
         jobs::enqueue(conn, &job)?;
     }
+    feed::record(conn, &NewEvent::of_inbound(inbound, &before, &after))?;
     Ok(Recorded::New {
         message: inbound.id,
         conversation: after.id,
@@ -51,7 +53,14 @@ fn repeat(
     inbound: &NewInbound,
 ) -> Result<Recorded, Failure> {
     let further = stored.state.advance_inbound(inbound.message.status);
-    stored.move_to(conn, &further, inbound.received_at)?;
+    if further != stored.state {
+        let before = reading::message(conn, &MessageKey::Id(stored.message))?;
+        stored.move_to(conn, &further, inbound.received_at)?;
+        let before = before.ok_or(Failure::Unreadable("message"))?;
+        let after = Message { delivery: further, ..before.clone() };
+        let events = NewEvent::of_change(&before, &after, false, inbound.received_at);
+        feed::record(conn, &events)?;
+    }
     if stored.was_found {
         complete(conn, stored.message, inbound)?;
     }

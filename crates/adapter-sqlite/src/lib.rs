@@ -18,6 +18,8 @@ mod connection;
 mod conversations;
 mod delivery;
 mod failure;
+mod feed;
+mod hooks;
 mod housekeeping;
 mod idempotency;
 mod imports;
@@ -38,6 +40,8 @@ mod rows;
 mod schema;
 mod status;
 mod store;
+mod subscriptions;
+mod survey;
 mod tenants;
 #[cfg(feature = "testing")]
 mod testing;

@@ -14,7 +14,7 @@ use crate::connection::ConnectError;
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../../migrations/sqlite");
 
 /// Every table that the migrations make.
-const OURS: [&str; 8] = [
+const OURS: [&str; 11] = [
     "sms_conversations",
     "sms_messages",
     "sms_message_status_events",
@@ -23,6 +23,9 @@ const OURS: [&str; 8] = [
     "jobs",
     "backfill_lists",
     "imported_conversations",
+    "sms_events",
+    "sms_subscriptions",
+    "sms_event_deliveries",
 ];
 
 /// Where diesel keeps which migrations have run.

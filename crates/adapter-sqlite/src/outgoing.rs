@@ -5,7 +5,6 @@
 use diesel::prelude::*;
 use diesel::sql_query;
 use diesel::sql_types::Text;
-use domain::conversation::ConversationId;
 use domain::job::Ticket;
 use domain::message::{Direction, Message, MessageId};
 use domain::outbound::{Outgoing, SendAttempt, Step};
@@ -16,12 +15,13 @@ use crate::failure::Failure;
 use crate::prepared::Prepared;
 use crate::rows::{AttemptRow, OutcomeColumns, ProgressColumns};
 use crate::schema::{sms_messages, sms_send_attempts};
-use crate::{jobs, reading};
+use crate::{feed, jobs, reading};
 
-/// Times only move forward.
+/// Something was sent in it. Times only move forward.
 const TOUCH_CONVERSATION: &str = "
     update sms_conversations
-    set last_message_at = max(coalesce(last_message_at, ?1), ?1), updated_at = max(updated_at, ?1)
+    set last_message_at = max(coalesce(last_message_at, ?1), ?1), updated_at = max(updated_at, ?1),
+        our_number = ?3
     where id = ?2";
 
 /// The message from us with that id or SID, and its attempts.
@@ -81,8 +81,9 @@ pub(crate) fn write(
         write_progress(conn, &after.message)?;
     }
     if let Some(sent_at) = step.sent_at {
-        touch_conversation(conn, after.message.conversation, sent_at)?;
+        touch_conversation(conn, &after.message, sent_at)?;
     }
+    feed::record(conn, &step.events(&before.message, at))?;
     if let Some(job) = &step.follow_up {
         jobs::enqueue(conn, job)?;
     }
@@ -130,12 +131,13 @@ fn write_progress(conn: &mut SqliteConnection, message: &Message) -> Result<(), 
 
 fn touch_conversation(
     conn: &mut SqliteConnection,
-    conversation: ConversationId,
+    sent: &Message,
     sent_at: Timestamp,
 ) -> Result<(), Failure> {
     let touch = sql_query(TOUCH_CONVERSATION)
         .bind::<Text, _>(sent_at.to_string())
-        .bind::<Text, _>(conversation.to_string());
+        .bind::<Text, _>(sent.conversation.to_string())
+        .bind::<Text, _>(sent.from_number.as_str());
     Prepared(touch).execute(conn)?;
     Ok(())
 }

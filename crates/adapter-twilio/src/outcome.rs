@@ -100,8 +100,8 @@ fn unsent_reason(status: u16, code: Option<&str>) -> Option<UnsentReason> {
     match (status, code.and_then(codes::kind)) {
         (_, Some(Kind::Wait)) => Some(UnsentReason::Window),
         (429, _) | (_, Some(Kind::Transient)) => Some(UnsentReason::Busy),
+        // A bare 403 is a proxy's or a firewall's word about this one request.
         (_, Some(Kind::Account)) | (401, None) => Some(UnsentReason::Account),
-        (403, None) if code.is_none() => Some(UnsentReason::Account),
         _ => None,
     }
 }

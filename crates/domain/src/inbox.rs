@@ -6,6 +6,7 @@ use crate::conversation::{ConversationId, LookupAges};
 use crate::job::JobId;
 use crate::language::Detection;
 use crate::message::{InboundMessage, MessageId, Source};
+use crate::origin::Origin;
 use crate::ports::{
     Clock, IdSource, LanguageDetector, MessageStore, NewInbound, Recorded, StoreError,
 };
@@ -18,20 +19,27 @@ pub struct Inbox {
     detector: Arc<dyn LanguageDetector>,
     clock: Arc<dyn Clock>,
     ids: Arc<dyn IdSource>,
-    lookup_ages: LookupAges,
+    lookup_ages: Option<LookupAges>,
+    origin: Origin,
 }
 
 impl Inbox {
-    /// An inbox on these ports.
+    /// An inbox on these ports. Without ages no tenant is looked up.
     #[must_use]
     pub fn new(
         store: Arc<dyn MessageStore>,
         detector: Arc<dyn LanguageDetector>,
         clock: Arc<dyn Clock>,
         ids: Arc<dyn IdSource>,
-        lookup_ages: LookupAges,
+        lookup_ages: Option<LookupAges>,
     ) -> Self {
-        Self { store, detector, clock, ids, lookup_ages }
+        Self { store, detector, clock, ids, lookup_ages, origin: Origin::default() }
+    }
+
+    /// The same inbox, for a request: what it records follows from that.
+    #[must_use]
+    pub fn caused_by(&self, origin: Origin) -> Self {
+        Self { origin, ..self.clone() }
     }
 
     /// Records `message` and all that must follow from it, in one transaction.
@@ -76,6 +84,7 @@ impl Inbox {
             source: Source::Webhook,
             received_at: self.clock.now(),
             sent_at: None,
+            origin: self.origin.clone(),
             message,
         }
     }

@@ -8,8 +8,10 @@
 use std::time::Duration;
 
 use crate::delivery::{DeliveryState, DeliveryStatus, StatusReport};
+use crate::event::NewEvent;
 use crate::job::{Job, JobEnding, JobId, NewJob, Ticket};
 use crate::message::{Message, MessageId, StatusEvent, id};
+use crate::origin::Origin;
 use crate::ports::{ProviderFault, ProviderMessage, SendOutcome};
 use crate::timestamp::Timestamp;
 
@@ -215,7 +217,7 @@ pub struct Outgoing {
 }
 
 /// An attempt about to begin.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewAttempt {
     /// The id that it gets.
     pub id: AttemptId,
@@ -232,6 +234,20 @@ pub struct NewAttempt {
     pub resolve_job: JobId,
     /// When that search begins.
     pub resolve_at: Timestamp,
+    /// What the job follows from.
+    pub origin: Origin,
+}
+
+impl NewAttempt {
+    /// The search for the message, where nobody knows what became of a request.
+    fn search(&self) -> NewJob {
+        NewJob {
+            id: self.resolve_job,
+            job: Job::ResolveSend { message: self.message, looks: 0 },
+            run_at: self.resolve_at,
+            origin: self.origin.clone(),
+        }
+    }
 }
 
 /// The end of an attempt.
@@ -249,12 +265,27 @@ pub struct AttemptEnd {
     pub outcome: SendOutcome,
     /// What follows where the outcome is [`SendOutcome::Unsent`].
     pub if_unsent: AfterUnsent,
-    /// The id that the search for the message gets if the outcome is ambiguous.
+    /// The id that the job gets which follows, if one does: the search for the message where the
+    /// outcome is ambiguous, another send where the job was taken for lost and nothing was sent.
     pub resolve_job: JobId,
     /// When that search begins.
     pub resolve_at: Timestamp,
     /// Whether the caller still waits and will be told.
     pub attended: bool,
+    /// What the job follows from.
+    pub origin: Origin,
+}
+
+impl AttemptEnd {
+    /// The search for the message, where nobody knows what became of a request.
+    fn search(&self) -> NewJob {
+        NewJob {
+            id: self.resolve_job,
+            job: Job::ResolveSend { message: self.message, looks: 0 },
+            run_at: self.resolve_at,
+            origin: self.origin.clone(),
+        }
+    }
 }
 
 /// What follows an attempt that made no message.
@@ -284,7 +315,8 @@ pub enum Beginning {
 pub struct Step {
     /// The message and its attempts as they are to be.
     pub after: Outgoing,
-    /// Its conversation's `last_message_at` moves forward to this.
+    /// Its conversation's `last_message_at` moves forward to this, and its `our_number` is the one
+    /// that the message went out from.
     pub sent_at: Option<Timestamp>,
     /// A job to be written.
     pub follow_up: Option<NewJob>,
@@ -292,6 +324,24 @@ pub struct Step {
     pub ending: Option<JobEnding>,
     /// Whether a verdict of ours turned out wrong.
     pub overturned: bool,
+}
+
+/// A message came to another status than everybody was told before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Moved {
+    /// Its status now.
+    pub to: DeliveryStatus,
+    /// When it was taken in.
+    pub created_at: Timestamp,
+}
+
+impl Moved {
+    /// What is to be told of a message that was like that before, if anything.
+    #[must_use]
+    pub fn between(before: &Message, after: &Message) -> Option<Self> {
+        let to = after.shown().status;
+        (before.shown().status != to).then_some(Self { to, created_at: after.created_at })
+    }
 }
 
 impl Message {
@@ -331,7 +381,14 @@ impl Outgoing {
         given_up && self.attempts.iter().all(unsent)
     }
 
-    /// An attempt is about to begin.
+    /// The job that sends it.
+    #[must_use]
+    pub fn send_job(&self) -> Job {
+        Job::Send { message: self.message.id, conversation: self.message.conversation }
+    }
+
+    /// An attempt is about to begin. The same one may begin again: whoever was not told that it has
+    /// begun asks once more.
     #[must_use]
     pub fn begin(&self, new: &NewAttempt) -> (Step, Beginning) {
         let mut step = Step::of(self);
@@ -346,11 +403,13 @@ impl Outgoing {
                 step.after.attempts.push(self.next_attempt(new));
                 Beginning::Go
             }
+            // We began it ourselves and were not told: the request is still to be made.
+            SendState::InFlight if self.has_begun(new.id) => Beginning::Go,
             // Whoever made the attempt did not live to tell: it is known to have begun, no more.
             SendState::InFlight => {
                 step.end_open_attempts(AttemptOutcome::Ambiguous, Some("interrupted"), new.at);
                 step.become_state(SendState::Ambiguous, None);
-                step.search(new.message, new.resolve_job, new.resolve_at);
+                step.follow_up = Some(new.search());
                 step.ending = Some(JobEnding::Done);
                 Beginning::Doubtful
             }
@@ -392,7 +451,7 @@ impl Outgoing {
                 step.end_attempt(end, AttemptOutcome::Ambiguous, fault);
                 if self.state() == SendState::InFlight {
                     step.become_state(SendState::Ambiguous, None);
-                    step.search(end.message, end.resolve_job, end.resolve_at);
+                    step.follow_up = Some(end.search());
                 }
             }
         }
@@ -437,12 +496,26 @@ impl Outgoing {
     /// An operator wants it sent after all. `None` unless it is certain that it never was.
     #[must_use]
     pub fn revive(&self, at: Timestamp, expires_at: Timestamp) -> Option<Step> {
-        self.is_proven_unsent().then(|| {
+        // A message that still waits was never sent either: its job was parked for another reason.
+        (self.state() == SendState::Pending || self.is_proven_unsent()).then(|| {
             let mut step = Step::of(self);
             step.after.message.sending = Some(Sending::pending(expires_at));
             step.touch(self, at);
             step
         })
+    }
+
+    /// When the request was made that Twilio must have had, if it was one that we made: nobody
+    /// knows what became of it, or it has just been accepted.
+    fn handed_over_at(&self) -> Option<Timestamp> {
+        let unsent = [Some(AttemptOutcome::Refused), Some(AttemptOutcome::Unsent)];
+        let had_it = |attempt: &&SendAttempt| !unsent.contains(&attempt.outcome);
+        self.attempts.iter().rev().find(had_it).map(|attempt| attempt.started_at)
+    }
+
+    /// Whether that attempt runs.
+    fn has_begun(&self, attempt: AttemptId) -> bool {
+        self.attempts.iter().any(|known| known.id == attempt && known.outcome.is_none())
     }
 
     /// Whether nobody knows yet what became of that attempt.
@@ -453,7 +526,9 @@ impl Outgoing {
         self.attempts.iter().any(is_open)
     }
 
-    fn is_expired(&self, at: Timestamp) -> bool {
+    /// Whether its time to be handed over has passed.
+    #[must_use]
+    pub fn is_expired(&self, at: Timestamp) -> bool {
         self.message.sending.as_ref().is_some_and(|sending| at >= sending.expires_at)
     }
 
@@ -473,6 +548,12 @@ impl Outgoing {
 }
 
 impl Step {
+    /// What others are told of it, where the message was `before`.
+    #[must_use]
+    pub fn events(&self, before: &Message, at: Timestamp) -> Vec<NewEvent> {
+        NewEvent::of_change(before, &self.after.message, self.sent_at.is_some(), at)
+    }
+
     fn of(before: &Outgoing) -> Self {
         let after = before.clone();
         Self { after, sent_at: None, follow_up: None, ending: None, overturned: false }
@@ -487,9 +568,10 @@ impl Step {
         self.become_state(SendState::NotSent, Some(error));
     }
 
-    fn search(&mut self, message: MessageId, id: JobId, run_at: Timestamp) {
-        let job = Job::ResolveSend { message, looks: 0 };
-        self.follow_up = Some(NewJob { id, job, run_at });
+    fn send_again(&mut self, end: &AttemptEnd, run_at: Timestamp) {
+        let job = self.after.send_job();
+        let (id, origin) = (end.resolve_job, end.origin.clone());
+        self.follow_up = Some(NewJob { id, job, run_at, origin });
     }
 
     fn end_attempt(&mut self, end: &AttemptEnd, outcome: AttemptOutcome, fault: &ProviderFault) {
@@ -527,10 +609,11 @@ impl Step {
     fn accept(&mut self, report: &StatusReport, at: Timestamp, parked: &[StatusEvent]) {
         let before = self.after.state();
         self.overturned = matches!(before, SendState::Refused | SendState::NotSent);
+        let sent_at = self.after.handed_over_at().unwrap_or(at);
         self.end_open_attempts(AttemptOutcome::Accepted, None, at);
         self.become_state(SendState::Accepted, None);
         if before != SendState::Accepted {
-            self.sent_at = Some(at);
+            self.sent_at = Some(sent_at);
         }
         let message = &mut self.after.message;
         message.twilio_sid.get_or_insert_with(|| report.twilio_sid.clone());
@@ -563,8 +646,12 @@ impl Step {
                 let message = fault.message.clone();
                 self.give_up(SendError { code: code.to_owned(), message });
             }
-            // Another worker has taken the job for lost and finished it: nobody tries again.
-            (SendState::Ambiguous, _) => self.give_up(SendError::of(fault)),
+            // Another worker has taken the job for lost and finished it; now it is proven unsent.
+            (SendState::Ambiguous, AfterUnsent::RetryAt(run_at)) => {
+                self.become_state(SendState::Pending, None);
+                self.send_again(end, run_at);
+            }
+            (SendState::Ambiguous, AfterUnsent::GiveUp(_)) => self.give_up(SendError::of(fault)),
             _ => {}
         }
     }

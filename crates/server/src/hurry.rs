@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use domain::message::{Media, TwilioSid};
 use domain::ports::{
     Archive, MessageList, PageToken, Provider, ProviderError, ProviderFault, ProviderMessage,
-    ProviderPage, SendOrder, SendOutcome, Sought,
+    ProviderPage, SendOrder, SendOutcome, Sought, UnsentReason,
 };
 use domain::text::Text;
 use domain::timestamp::Timestamp;
@@ -40,9 +40,22 @@ impl<P: ?Sized> Hurried<P> {
     }
 }
 
+/// There is no time for the request: whoever comes next makes it.
+fn not_begun() -> SendOutcome {
+    let fault = ProviderFault {
+        status: None,
+        code: Some("shutdown".into()),
+        message: Some("the service stopped before it was sent".into()),
+    };
+    SendOutcome::Unsent { reason: UnsentReason::Busy, fault, retry_after: None }
+}
+
 #[async_trait]
 impl<P: Provider + ?Sized> Provider for Hurried<P> {
     async fn send(&self, order: &SendOrder) -> SendOutcome {
+        if self.hurry.is_cancelled() {
+            return not_begun();
+        }
         tokio::select! {
             biased;
             outcome = self.provider.send(order) => outcome,

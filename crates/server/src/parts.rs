@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use adapter_http::{Health, Limits, Probe, Services};
+use adapter_hooks::HookClient;
+use adapter_http::{EventTail, Health, Limits, Probe, Services, Traffic, spell_event};
 use adapter_language::NgramDetector;
 use adapter_monitor::{MonitorClient, MonitorSettings, ProfileClient, ProfileSettings};
 use adapter_twilio::{ClientSettings, GateSettings, TwilioClient, TwilioGate};
@@ -12,8 +13,9 @@ use domain::backfill::{Backfill, BackfillPorts};
 use domain::backlog::Backlog;
 use domain::identify::{Identify, IdentifyPorts, LookupRules};
 use domain::inbox::Inbox;
+use domain::notify::{Feed, HookPorts, Hooks, Subscriptions};
 use domain::outbox::{Outbox, OutboxPorts, SendRules};
-use domain::ports::{Clock, IdSource, MessageStore, TenantDirectory, TenantProfiles};
+use domain::ports::{Clock, HookSender, IdSource, MessageStore, TenantDirectory, TenantProfiles};
 use domain::receipts::Receipts;
 use domain::senders::Senders;
 use domain::threads::Threads;
@@ -23,8 +25,9 @@ use tokio_util::sync::CancellationToken;
 use crate::config::{Settings, TenantSettings};
 use crate::database::{Database, Stores};
 use crate::hurry::Hurried;
+use crate::metered::{MeteredDirectory, MeteredProfiles, MeteredProvider};
 use crate::ports::{Dice, SystemClock, TokioTimer, UuidV7};
-use crate::worker::{Crew, CrewSettings, WorkTools, WorkerSettings};
+use crate::worker::{Crew, CrewSettings, News, WorkTools, WorkerSettings};
 
 /// How many lookups run at once.
 const LOOKUPS: usize = 8;
@@ -47,8 +50,8 @@ impl Parts {
         database: &Database,
         hurry: &CancellationToken,
     ) -> anyhow::Result<Self> {
-        let stores = database.stores();
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let stores = database.stores().metered(clock.clone());
         let ids: Arc<dyn IdSource> = Arc::new(UuidV7);
         let twilio = twilio(settings, hurry)?;
         let outbox = twilio.clone().and_then(|twilio| outbox(settings, &stores, twilio));
@@ -56,6 +59,11 @@ impl Parts {
         let identify = identify(settings, &stores)?;
         let keep = settings.sending.keep;
         let backlog = Backlog::new(stores.queue.clone(), clock.clone(), keep);
+        let caller = caller(settings);
+        let subscriptions =
+            Subscriptions::new(stores.events.clone(), caller.clone(), clock.clone(), ids.clone());
+        check_configured(settings, &subscriptions)?;
+        let events = EventTail::new(Feed::new(stores.events.clone()), settings.sending.job_poll);
         let tools = WorkTools {
             queue: stores.queue.clone(),
             store: stores.messages.clone(),
@@ -63,10 +71,14 @@ impl Parts {
             backfill: backfill.clone(),
             identify: identify.clone(),
             backlog: backlog.clone(),
+            hooks: hooks(settings, &stores, caller),
+            keep_events: settings.hooks.keep_events,
+            keep_deliveries: settings.hooks.keep_deliveries,
+            news: News::new(events.clone()),
             clock: clock.clone(),
             chance: Arc::new(Dice),
         };
-        let crew = Crew::new(tools, crew_settings(settings), &Handle::current());
+        let crew = Crew::new(tools, crew_settings(settings), &Handle::current(), hurry);
         let threads = threads(settings, &stores);
         let store = stores.messages;
         let prefixes = settings.public_urls.prefixes();
@@ -77,6 +89,8 @@ impl Parts {
             receipts: receipts(&store),
             backfill,
             threads,
+            subscriptions,
+            events,
             outbox: outbox.clone(),
             backlog,
             dispatcher: Arc::new(crew.clone()),
@@ -91,11 +105,43 @@ impl Parts {
                 outbox.map(twilio_probe),
                 identify.has_directory().then(|| monitor_probe(identify)),
             ),
+            traffic: Traffic::default(),
             clock,
             ids,
         };
         Ok(Self { services, crew })
     }
+}
+
+/// Who calls subscribers.
+fn caller(settings: &Settings) -> Arc<dyn HookSender> {
+    let hooks = &settings.hooks;
+    Arc::new(HookClient::new(adapter_hooks::HookSettings {
+        policy: hooks.policy.clone(),
+        timeout: hooks.timeout,
+        orchestrator_timeout: hooks.orchestrator_timeout,
+        spell: Arc::new(spell_event),
+    }))
+}
+
+fn hooks(settings: &Settings, stores: &Stores, sender: Arc<dyn HookSender>) -> Hooks {
+    let ports = HookPorts {
+        store: stores.events.clone(),
+        sender,
+        clock: Arc::new(SystemClock),
+        chance: Arc::new(Dice),
+    };
+    Hooks::new(ports, settings.hooks.rules)
+}
+
+/// What is wrong with a configured subscription is found at start.
+fn check_configured(settings: &Settings, subscriptions: &Subscriptions) -> anyhow::Result<()> {
+    for draft in settings.hooks.subscriptions.iter().flatten() {
+        let name = draft.name.clone();
+        let checked = subscriptions.check(draft.clone());
+        checked.with_context(|| format!("SUBSCRIPTIONS_FILE: subscription {name}"))?;
+    }
+    Ok(())
 }
 
 fn gate(settings: &Settings) -> TwilioGate {
@@ -136,7 +182,7 @@ fn inbox(settings: &Settings, store: &Arc<dyn MessageStore>) -> Inbox {
         Arc::new(NgramDetector),
         Arc::new(SystemClock),
         Arc::new(UuidV7),
-        settings.tenants.ages,
+        settings.tenants.lookup_ages(),
     )
 }
 
@@ -170,7 +216,7 @@ fn outbox(settings: &Settings, stores: &Stores, twilio: Twilio) -> Option<Outbox
     let ports = OutboxPorts {
         store: stores.outbound.clone(),
         queue: stores.queue.clone(),
-        provider: twilio,
+        provider: Arc::new(MeteredProvider::new(twilio)),
         clock: Arc::new(SystemClock),
         timer: Arc::new(TokioTimer),
         ids: Arc::new(UuidV7),
@@ -184,7 +230,7 @@ fn outbox(settings: &Settings, stores: &Stores, twilio: Twilio) -> Option<Outbox
         max_retries: sending.max_retries,
         lease: sending.job_lease,
         keep_keys: sending.keep.idempotency_keys,
-        lookup_ages: settings.tenants.ages,
+        lookup_ages: settings.tenants.lookup_ages(),
         pacing: Some(sending.pacing),
     };
     let senders = Senders::new(sending.senders.clone(), settings.region);
@@ -216,7 +262,8 @@ fn directory(tenants: &TenantSettings) -> anyhow::Result<Option<Arc<dyn TenantDi
         api_key: tenants.api_key.clone(),
         ..MonitorSettings::new(base_url.clone())
     });
-    Ok(Some(Arc::new(client.context("MONITOR_API_URL, MONITOR_API_KEY")?)))
+    let client = client.context("MONITOR_API_URL, MONITOR_API_KEY")?;
+    Ok(Some(Arc::new(MeteredDirectory::new(Arc::new(client)))))
 }
 
 fn profiles(tenants: &TenantSettings) -> anyhow::Result<Option<Arc<dyn TenantProfiles>>> {
@@ -224,10 +271,11 @@ fn profiles(tenants: &TenantSettings) -> anyhow::Result<Option<Arc<dyn TenantPro
         return Ok(None);
     };
     let client = ProfileClient::new(&ProfileSettings {
-        api_key: tenants.api_key.clone(),
+        api_key: tenants.profile_key(),
         ..ProfileSettings::new(base_url.clone())
     });
-    Ok(Some(Arc::new(client.context("TENANT_PROFILE_API_URL, MONITOR_API_KEY")?)))
+    let client = client.context("TENANT_PROFILE_API_URL, TENANT_PROFILE_API_KEY")?;
+    Ok(Some(Arc::new(MeteredProfiles::new(Arc::new(client)))))
 }
 
 fn threads(settings: &Settings, stores: &Stores) -> Threads {

@@ -17,6 +17,10 @@ async fn every_path_refuses_the_methods_that_the_document_does_not_know() {
         let known = operations.as_object().unwrap();
         let path = path.replace(['{', '}'], "");
         for method in ["get", "put", "post", "patch", "delete", "head", "options", "trace"] {
+            // It does not end.
+            if (path.as_str(), method) == ("/events", "get") {
+                continue;
+            }
             let name = method.to_uppercase();
             let request =
                 TestRequest::default().method(Method::from_bytes(name.as_bytes()).unwrap());

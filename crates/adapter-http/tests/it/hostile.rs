@@ -74,6 +74,15 @@ fn request() -> impl Strategy<Value = Value> {
         .prop_map(|fields| Value::Object(fields.into_iter().collect::<Map<_, _>>()))
 }
 
+/// A request that would be sent, but for what else may be in it.
+fn nearly_good() -> impl Strategy<Value = Value> {
+    request().prop_map(|mut request| {
+        request["to"] = Value::from("+18605550199");
+        request["body"] = Value::from("Hello");
+        request
+    })
+}
+
 fn body() -> impl Strategy<Value = Vec<u8>> {
     let cut = |(value, at): (Value, prop::sample::Index)| {
         let mut bytes = value.to_string().into_bytes();
@@ -81,7 +90,8 @@ fn body() -> impl Strategy<Value = Vec<u8>> {
         bytes
     };
     prop_oneof![
-        6 => request().prop_map(|value| value.to_string().into_bytes()),
+        4 => request().prop_map(|value| value.to_string().into_bytes()),
+        2 => nearly_good().prop_map(|value| value.to_string().into_bytes()),
         1 => value().prop_map(|value| value.to_string().into_bytes()),
         1 => (request(), any::<prop::sample::Index>()).prop_map(cut),
         1 => prop::collection::vec(any::<u8>(), 0..64),

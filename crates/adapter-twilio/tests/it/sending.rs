@@ -108,7 +108,7 @@ async fn a_no_without_a_code_means_what_its_status_says() {
     for (status, expected) in [
         (400, "refused unreadable"),
         (401, "account unreadable"),
-        (403, "account unreadable"),
+        (403, "refused unreadable"),
         (404, "refused unreadable"),
         (413, "refused unreadable"),
         (429, "busy unreadable"),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::{Outbox, OutboxPorts};
 use crate::message::{EventId, MessageId, TwilioSid};
-use crate::ports::{MessageStore, NewStatusEvent, StoreError};
+use crate::ports::{MessageStore, NewStatusEvent, ProviderError, StoreError};
 
 /// Whoever has claimed a check and dies loses it after this time.
 const CLAIM: Duration = Duration::from_mins(15);
@@ -55,6 +55,10 @@ impl Outbox {
                 receipts.record_status(&event).await?;
             }
             Ok(None) => tracing::warn!(message_id = %message, "Twilio does not know it any more"),
+            // The same question would have the same answer: it waits for its next turn.
+            Err(error @ ProviderError::Rejected(_)) => {
+                tracing::warn!(message_id = %message, %error, "status not fetched");
+            }
             // It comes back when the claim is over.
             Err(error) => {
                 tracing::warn!(message_id = %message, %error, "status not fetched");

@@ -14,6 +14,9 @@ pub(super) struct AccountPause(Mutex<Option<Timestamp>>);
 /// For so long it pauses before the account is probed again.
 const PAUSE: Duration = Duration::from_secs(30);
 
+/// A place that nobody has come for is kept for so long.
+const FORGOTTEN: Duration = Duration::from_hours(1);
+
 /// Whether a message may be sent now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Turn {
@@ -97,6 +100,8 @@ impl Pace {
         let slot = slots.next.get(sender).copied().unwrap_or(now).max(now);
         slots.next.insert(sender.to_owned(), slot.after(interval));
         if slot > now {
+            // Places of messages that another process has sent meanwhile.
+            slots.given.retain(|_, given| given.after(FORGOTTEN) > now);
             slots.given.insert(message, slot);
         }
         slot

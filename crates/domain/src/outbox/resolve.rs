@@ -17,6 +17,9 @@ use crate::timestamp::Timestamp;
 
 /// So often the list must have been read to its end before a message is given up.
 const LOOKS: u32 = 3;
+/// So long after an attempt's deadline Twilio may still make the message of it: what waited in its
+/// front, and clocks that differ.
+const LATE: Duration = Duration::from_mins(2);
 /// While Twilio or the store does not answer.
 const TROUBLE: Backoff = Backoff { base: Duration::from_secs(2), cap: Duration::from_mins(5) };
 /// The longest and the shortest wait between two looks.
@@ -75,7 +78,7 @@ impl Outbox {
             Err(error) => return Ok((Resolved::Open, self.again(job, &error))),
         };
         match self.adopt(message, candidates).await? {
-            Adopted::Taken { overturned } => {
+            Adopted::Taken { overturned, .. } => {
                 return Ok((Resolved::Found { overturned }, JobEnding::Done));
             }
             Adopted::Wait => {
@@ -141,7 +144,7 @@ fn sought(outgoing: &Outgoing, attempt: &SendAttempt) -> Sought {
         body: message.content.clone(),
         num_media: u32::try_from(message.media.len()).unwrap_or(u32::MAX),
         not_before: attempt.started_at,
-        not_after: attempt.deadline,
+        not_after: attempt.deadline.after(LATE),
     }
 }
 

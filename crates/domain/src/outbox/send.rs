@@ -8,10 +8,12 @@ use crate::job::{Backoff, ClaimedJob, JobEnding, JobId};
 use crate::message::MessageId;
 use crate::outbound::{
     AfterUnsent, AttemptEnd, AttemptId, Beginning, EXHAUSTED, EXPIRED, NewAttempt, Outgoing,
+    SendAttempt, SendState,
 };
+use crate::phone::masked;
 use crate::ports::{
-    AttemptRecorded, Attended, Begun, ProviderError, SendOrder, SendOutcome, Sender, StoreError,
-    UnsentReason,
+    AttemptRecorded, Attended, Begun, ProviderError, ProviderFault, SendOrder, SendOutcome, Sender,
+    StoreError, UnsentReason,
 };
 use crate::timestamp::Timestamp;
 
@@ -24,6 +26,10 @@ const SHORT_WAIT: Duration = Duration::from_secs(1);
 const RECORD_BACKOFF: Backoff =
     Backoff { base: Duration::from_millis(50), cap: Duration::from_secs(2) };
 const RECORD_TRIES: u32 = 60;
+/// How long an attempt may take to begin where the store is slow to say so, and how often it is
+/// asked. The lease outlives both, and the call: the settings see to it.
+const BEGIN_PATIENCE: Duration = Duration::from_secs(3);
+const BEGIN_TRIES: u32 = 2;
 
 /// What became of a send job.
 #[derive(Debug, Clone, PartialEq)]
@@ -71,33 +77,84 @@ impl Outbox {
         message: MessageId,
         attended: &Attended,
     ) -> Result<Performed, StoreError> {
-        if let Turn::Later(run_at) = self.turn(message).await? {
+        if let Turn::Later(run_at) = self.turn(message).await?
+            && !self.has_expired(message).await?
+        {
             return self.postpone(job, run_at).await;
         }
         self.pace.forget(message);
         let attempt = self.new_attempt(job, message);
-        match self.ports.store.begin_attempt(&attempt).await? {
-            Begun::As(Beginning::Go, outgoing) => {
-                Ok(self.attempt(job, &attempt, &outgoing, attended).await)
+        match self.begin(&attempt).await {
+            Ok(Begun::As(Beginning::Go, outgoing)) => {
+                Ok(self.attempt(&attempt, &outgoing, attended).await)
             }
-            Begun::As(_, outgoing) => Ok(Performed::Settled(outgoing)),
-            Begun::Lost => {
+            Ok(Begun::As(_, outgoing)) => Ok(Performed::Settled(outgoing)),
+            Ok(Begun::Lost) => {
                 // The lease may have become too short while it waited: others may have it now.
                 let run_at = self.ports.clock.now();
                 self.postpone(job, run_at).await?;
                 Ok(Performed::Lost)
             }
+            Err(StoreError::Unavailable(_)) => Ok(self.leave(&attempt, attended).await),
+            Err(error) => Err(error),
         }
+    }
+
+    /// Begins the attempt. A store that did not say in time whether it has begun is asked again:
+    /// the same attempt begins once.
+    async fn begin(&self, attempt: &NewAttempt) -> Result<Begun, StoreError> {
+        let OutboxPorts { store, timer, chance, .. } = &self.ports;
+        let mut tries = 1;
+        loop {
+            match store.begin_attempt(attempt).await {
+                Err(StoreError::Unavailable(_)) if tries < BEGIN_TRIES => {
+                    timer.sleep(RECORD_BACKOFF.wait(tries, chance.next())).await;
+                    tries += 1;
+                }
+                begun => return begun,
+            }
+        }
+    }
+
+    /// Leaves an attempt that may have begun, without the request: nothing was sent, and that is
+    /// recorded once the store answers.
+    async fn leave(&self, attempt: &NewAttempt, attended: &Attended) -> Performed {
+        let now = self.ports.clock.now();
+        let fault = ProviderFault {
+            status: None,
+            code: Some("store".into()),
+            message: Some("The store did not answer in time; nothing was sent.".into()),
+        };
+        let reason = UnsentReason::Busy;
+        let mut end = AttemptEnd {
+            outcome: SendOutcome::Unsent { reason, fault, retry_after: None },
+            if_unsent: AfterUnsent::RetryAt(now),
+            ..self.end_of(attempt, now)
+        };
+        match self.record(&mut end, attended).await {
+            Some(recorded) => report(&end, recorded),
+            None => Performed::Unrecorded,
+        }
+    }
+
+    /// Whether it waits although its time is over: then it is given up, whatever holds it up.
+    async fn has_expired(&self, message: MessageId) -> Result<bool, StoreError> {
+        let now = self.ports.clock.now();
+        let known = self.ports.store.find_outgoing(message).await?;
+        let waits_in_vain =
+            |known: Outgoing| known.state() == SendState::Pending && known.is_expired(now);
+        Ok(known.is_some_and(waits_in_vain))
     }
 
     /// Makes the request and records what came of it.
     async fn attempt(
         &self,
-        job: &ClaimedJob,
         attempt: &NewAttempt,
         outgoing: &Outgoing,
         attended: &Attended,
     ) -> Performed {
+        let to = outgoing.message.to_number.as_str();
+        tracing::Span::current().record("phone", masked(to));
         let outcome = self.ports.provider.send(&self.order(outgoing)).await;
         let now = self.ports.clock.now();
         if let SendOutcome::Unsent { reason: UnsentReason::Account, fault, .. } = &outcome {
@@ -105,15 +162,9 @@ impl Outbox {
             tracing::error!(code = fault.code, "Twilio refuses our account: sending pauses");
         }
         let mut end = AttemptEnd {
-            attempt: attempt.id,
-            message: attempt.message,
-            ticket: job.ticket,
-            at: now,
             if_unsent: self.after_unsent(outgoing, &outcome, now),
             outcome,
-            resolve_job: attempt.resolve_job,
-            resolve_at: now.after(self.first_look()),
-            attended: false,
+            ..self.end_of(attempt, now)
         };
         match self.record(&mut end, attended).await {
             Some(recorded) => report(&end, recorded),
@@ -144,7 +195,10 @@ impl Outbox {
             Turn::Now => {}
             Turn::Later(run_at) => return Ok(Turn::Later(run_at)),
             Turn::Probe => {
-                if let Err(ProviderError::Account(_)) = provider.check().await {
+                // Without an answer nobody knows; where it says something else it takes us.
+                if let Err(ProviderError::Account(_) | ProviderError::Unavailable { .. }) =
+                    provider.check().await
+                {
                     return Ok(Turn::Later(self.pause.begin(clock.now())));
                 }
                 self.pause.end();
@@ -180,9 +234,26 @@ impl Outbox {
             message,
             ticket: job.ticket,
             at,
-            deadline: at.after(provider.call_timeout()),
+            deadline: at.after(provider.call_timeout() + BEGIN_PATIENCE),
             resolve_job: JobId(ids.next()),
             resolve_at: at,
+            origin: job.origin.clone(),
+        }
+    }
+
+    /// An attempt that ends now, for all that is known without its outcome.
+    fn end_of(&self, attempt: &NewAttempt, now: Timestamp) -> AttemptEnd {
+        AttemptEnd {
+            attempt: attempt.id,
+            message: attempt.message,
+            ticket: attempt.ticket,
+            at: now,
+            outcome: SendOutcome::Ambiguous(ProviderFault::default()),
+            if_unsent: AfterUnsent::RetryAt(now),
+            resolve_job: attempt.resolve_job,
+            resolve_at: now.after(self.first_look()),
+            attended: false,
+            origin: attempt.origin.clone(),
         }
     }
 
@@ -210,8 +281,7 @@ impl Outbox {
         let SendOutcome::Unsent { reason, retry_after, .. } = outcome else {
             return AfterUnsent::RetryAt(now);
         };
-        // The attempt that has just been made is among them.
-        let tries = u32::try_from(outgoing.attempts.len()).unwrap_or(u32::MAX);
+        let tries = self.tries(outgoing);
         let chance = self.ports.chance.next();
         let wait = match reason {
             UnsentReason::Busy => self.rules.backoff.wait(tries, chance),
@@ -228,6 +298,19 @@ impl Outbox {
         } else {
             AfterUnsent::RetryAt(again)
         }
+    }
+
+    /// How often it was tried, with the attempt that has just been made: since it was taken in or
+    /// revived, and without those that were refused for our account.
+    fn tries(&self, outgoing: &Outgoing) -> u32 {
+        let expires_at = outgoing.message.sending.as_ref().map(|sending| sending.expires_at);
+        let counts = |attempt: &&SendAttempt| {
+            let latest = attempt.started_at.after(self.rules.expiry);
+            !matches!(attempt.status_code, Some(401 | 403))
+                && expires_at.is_none_or(|expires_at| latest >= expires_at)
+        };
+        let tries = outgoing.attempts.iter().filter(counts).count();
+        u32::try_from(tries).unwrap_or(u32::MAX).max(1)
     }
 
     fn first_look(&self) -> Duration {

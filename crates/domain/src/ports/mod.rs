@@ -7,10 +7,12 @@
 mod archive;
 mod backfill;
 mod conversations;
+mod events;
 mod history;
 mod jobs;
 mod outbound;
 mod provider;
+mod survey;
 mod tenants;
 mod work;
 
@@ -26,16 +28,20 @@ use crate::message::{
     Direction, EventId, InboundMessage, Media, Message, MessageDetail, MessageId, RawPayload,
     Source, StatusEvent, TwilioSid,
 };
+use crate::origin::Origin;
+use crate::outbound::Moved;
 use crate::phone::Address;
 use crate::timestamp::Timestamp;
 
 pub use archive::*;
 pub use backfill::*;
 pub use conversations::*;
+pub use events::*;
 pub use history::*;
 pub use jobs::*;
 pub use outbound::*;
 pub use provider::*;
+pub use survey::*;
 pub use tenants::*;
 pub use work::*;
 
@@ -106,8 +112,8 @@ pub struct NewInbound {
     pub lookup_job: JobId,
     /// The id that the job gets which tells the tenant's profile of the language, if one is needed.
     pub language_job: JobId,
-    /// How long what a lookup said is believed.
-    pub lookup_ages: LookupAges,
+    /// How long what a lookup said is believed; `None` where nobody can be asked.
+    pub lookup_ages: Option<LookupAges>,
     /// The message.
     pub message: InboundMessage,
     /// What its text tells about its language.
@@ -118,6 +124,8 @@ pub struct NewInbound {
     pub received_at: Timestamp,
     /// When it was said, where we learned of it late.
     pub sent_at: Option<Timestamp>,
+    /// What it follows from.
+    pub origin: Origin,
 }
 
 /// What a webhook adds to a message that was found in Twilio's list before it.
@@ -158,8 +166,10 @@ impl NewInbound {
         FollowUps {
             lookup_job: self.lookup_job,
             language_job: self.language_job,
+            heard: self.detection.language,
             lookup_ages: self.lookup_ages,
             at: self.received_at,
+            origin: self.origin.clone(),
         }
     }
 
@@ -254,6 +264,8 @@ pub enum StatusRecorded {
         delivery: DeliveryState,
         /// Whether we had given the message up, and were wrong.
         overturned: bool,
+        /// Where the report moved it; `None` where it did not.
+        moved: Option<Moved>,
     },
     /// No message has that SID yet: the report is kept.
     Parked,

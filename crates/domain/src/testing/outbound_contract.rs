@@ -16,15 +16,19 @@ macro_rules! outbound_store_contract {
             concurrent_requests_with_one_key_make_one_message,
             a_guessed_repetition_joins_until_it_was_answered,
             a_key_of_a_refused_message_is_free_again,
+            a_message_whose_key_was_taken_over_is_not_revived,
+            a_number_of_ours_is_used_again_once_twilio_took_a_text_from_it,
             keys_of_different_callers_never_meet,
             texts_to_one_recipient_wait_for_each_other,
             an_attempt_takes_a_valid_ticket_with_a_long_enough_lease,
+            a_begin_that_is_repeated_is_the_same_begin,
             a_message_is_never_attempted_twice,
             a_reclaimed_attempt_without_an_outcome_becomes_ambiguous,
             an_expired_message_is_given_up,
             an_accepted_message_has_its_sid_and_moves_its_conversation,
             a_refused_message_is_failed_with_its_code,
             an_unsent_message_is_tried_again,
+            an_unsent_message_whose_job_was_taken_for_lost_is_sent_again,
             an_ambiguous_message_is_unknown_and_searched_for,
             a_report_by_our_id_settles_an_ambiguous_message,
             a_report_by_our_id_never_takes_a_second_sid,
@@ -46,8 +50,13 @@ macro_rules! outbound_store_contract {
             a_job_that_goes_on_keeps_its_progress,
             a_parked_job_is_listed_and_retried,
             a_parked_send_is_retried_only_if_it_is_proven_unsent,
+            a_parked_send_that_was_never_begun_is_retried,
             a_retried_send_goes_behind_those_of_its_lane,
             old_rows_are_swept,
+            old_raw_payloads_are_swept_and_nothing_else_of_their_messages,
+            a_job_says_what_it_follows_from,
+            what_waits_is_surveyed,
+            conversations_are_counted_by_tenant_and_language,
         );
     };
     (@each $new:path: $($promise:ident),+ $(,)?) => {$(
@@ -78,15 +87,17 @@ pub mod outbound_promises {
     use crate::delivery::DeliveryStatus;
     use crate::idempotency::IdempotencyKey;
     use crate::job::{ClaimedJob, Job, JobEnding, JobState, Ticket};
-    use crate::message::{Direction, Message, MessageDetail, MessageId, TwilioSid};
+    use crate::language::Language;
+    use crate::message::{Direction, Message, MessageDetail, MessageId, RawPayload, TwilioSid};
     use crate::outbound::{
-        AfterUnsent, AttemptOutcome, Beginning, EXPIRED, NewAttempt, Outgoing, SendState,
+        AfterUnsent, AttemptOutcome, Beginning, EXPIRED, Moved, NewAttempt, Outgoing, SendState,
     };
     use crate::ports::{
-        Acceptance, Adopted, AttemptRecorded, Begun, Canceled, ConversationKey, Housekeeping,
-        JobClaim, JobQuery, JobRetried, JobRetry, MessageKey, MessageQuery, NewOutbound,
-        NewStatusEvent, SendOutcome, StatusRecorded,
+        Acceptance, Adopted, AttemptRecorded, Begun, Canceled, ConversationKey, ConversationTally,
+        Housekeeping, JobClaim, JobQuery, JobRetried, JobRetry, JobTally, MessageKey, MessageQuery,
+        NewOutbound, NewStatusEvent, SendOutcome, StatusRecorded, Survey, Tally,
     };
+    use crate::tenant::TenantId;
     use crate::testing::Inspect;
     use crate::testing::fixture::{
         accepted, ambiguous, at, attempt, attempt_end, inbound, new_outbound, refused, sid, status,
@@ -318,6 +329,51 @@ pub mod outbound_promises {
         assert_eq!(existing, second.id);
     }
 
+    pub async fn a_message_whose_key_was_taken_over_is_not_revived(store: &impl Inspect) {
+        let keyed = |number| {
+            let mut new = new_outbound(number, TENANT);
+            new.idempotency.key = IdempotencyKey::Given("k1".into());
+            new
+        };
+        let (_, job) = take_in(store, &keyed(1)).await;
+        let job = job.unwrap();
+        store.begin_attempt(&attempt(1, &job)).await.unwrap();
+        let mut last = attempt_end(1, &job, unsent());
+        last.if_unsent = AfterUnsent::GiveUp(EXPIRED);
+        store.record_attempt(&last).await.unwrap();
+        assert_eq!(job_state(store, &job).await, "parked");
+        take_in(store, &keyed(2)).await;
+        let retry = JobRetry { id: job.ticket.id, at: at(30), expires_at: at(9000) };
+        assert_eq!(store.retry_job(&retry).await.unwrap(), JobRetried::NotParked);
+        assert_eq!(job_state(store, &job).await, "done");
+    }
+
+    pub async fn a_number_of_ours_is_used_again_once_twilio_took_a_text_from_it(
+        store: &impl Inspect,
+    ) {
+        store.record_inbound(&inbound(1, TENANT)).await.unwrap();
+        let from = |number, ours: &str| {
+            let mut new = new_outbound(number, TENANT);
+            new.from = Some(Text::new(ours));
+            new
+        };
+        let used = async || {
+            let conversation = store.everything().await.conversations.remove(0);
+            conversation.our_number.map(|number| number.as_str().to_owned())
+        };
+        let before = used().await;
+        let (_, job) = take_in(store, &from(2, "+18605550101")).await;
+        let job = job.unwrap();
+        store.begin_attempt(&attempt(2, &job)).await.unwrap();
+        end(store, 2, &job, refused("21606")).await;
+        assert_eq!(used().await, before, "it was refused");
+        let (_, job) = take_in(store, &from(3, "+18605550101")).await;
+        let job = job.unwrap();
+        store.begin_attempt(&attempt(3, &job)).await.unwrap();
+        end(store, 3, &job, accepted(3)).await;
+        assert_eq!(used().await.as_deref(), Some("+18605550101"));
+    }
+
     pub async fn keys_of_different_callers_never_meet(store: &impl Inspect) {
         for (number, caller) in [(1, "a"), (2, "b")] {
             let mut new = new_outbound(number, TENANT);
@@ -350,8 +406,11 @@ pub mod outbound_promises {
         let good = attempt(1, &job);
         let older = Ticket { attempt: 2, ..job.ticket };
         for wrong in [
-            NewAttempt { ticket: older, ..good },
-            NewAttempt { deadline: job.lease_until.after(Duration::from_micros(1)), ..good },
+            NewAttempt { ticket: older, ..good.clone() },
+            NewAttempt {
+                deadline: job.lease_until.after(Duration::from_micros(1)),
+                ..good.clone()
+            },
         ] {
             assert_eq!(store.begin_attempt(&wrong).await.unwrap(), Begun::Lost);
         }
@@ -365,6 +424,15 @@ pub mod outbound_promises {
         assert_eq!(now.attempts[0].deadline, good.deadline);
         assert_eq!(outgoing(store, message.id).await, *now);
         assert_eq!(shown(store, message.id).await, "queued");
+    }
+
+    pub async fn a_begin_that_is_repeated_is_the_same_begin(store: &impl Inspect) {
+        let (_, job) = in_flight(store, 1, TENANT).await;
+        let before = store.everything().await;
+        let begun = store.begin_attempt(&attempt(1, &job)).await.unwrap();
+        let Begun::As(Beginning::Go, now) = begun else { panic!("{begun:?}") };
+        assert_eq!((now.state(), now.attempts.len()), (SendState::InFlight, 1));
+        assert_eq!(store.everything().await, before);
     }
 
     pub async fn a_message_is_never_attempted_twice(store: &impl Inspect) {
@@ -424,7 +492,11 @@ pub mod outbound_promises {
         assert_eq!(job_state(store, &job).await, "done");
         let key = ConversationKey::Id(message.conversation);
         let conversation = store.find_conversation(&key).await.unwrap().unwrap();
-        assert_eq!(conversation.last_message_at, Some(attempt_end(1, &job, accepted(1)).at));
+        assert_eq!(
+            conversation.last_message_at,
+            Some(attempt(1, &job).at),
+            "when it was handed over"
+        );
     }
 
     pub async fn a_refused_message_is_failed_with_its_code(store: &impl Inspect) {
@@ -471,6 +543,26 @@ pub mod outbound_promises {
             (parked.state.as_str(), parked.last_error.as_deref()),
             ("parked", Some("expired: 20429"))
         );
+    }
+
+    pub async fn an_unsent_message_whose_job_was_taken_for_lost_is_sent_again(
+        store: &impl Inspect,
+    ) {
+        let (message, job) = in_flight(store, 1, TENANT).await;
+        let later = job.lease_until.after(Duration::from_secs(1));
+        let again = claim_sends(store, later, 10).await;
+        let mut other = attempt(2, &again[0]);
+        (other.at, other.deadline) = (later, later);
+        store.begin_attempt(&other).await.unwrap();
+        assert_eq!(outgoing(store, message.id).await.state(), SendState::Ambiguous);
+        let mut late = attempt_end(1, &job, unsent());
+        (late.at, late.if_unsent) = (later, AfterUnsent::RetryAt(later));
+        store.record_attempt(&late).await.unwrap();
+        assert_eq!(outgoing(store, message.id).await.state(), SendState::Pending);
+        let next = claim_sends(store, later, 10).await;
+        let conversation = message.conversation;
+        assert_eq!(next.len(), 1);
+        assert_eq!(next[0].job, Job::Send { message: message.id, conversation });
     }
 
     pub async fn an_ambiguous_message_is_unknown_and_searched_for(store: &impl Inspect) {
@@ -588,7 +680,8 @@ pub mod outbound_promises {
         assert_eq!(anothers, Adopted::NotIt);
         assert_eq!(outgoing(store, first.id).await, before);
         let found = store.adopt_found(&report(4, 2, second.id, "sent")).await.unwrap();
-        assert_eq!(found, Adopted::Taken { overturned: false });
+        let moved = Moved { to: DeliveryStatus::Sent, created_at: second.created_at };
+        assert_eq!(found, Adopted::Taken { overturned: false, moved: Some(moved) });
         assert_eq!(shown(store, second.id).await, "sent");
         let twice = store.adopt_found(&report(5, 3, second.id, "sent")).await.unwrap();
         assert_eq!(twice, Adopted::NotIt);
@@ -603,7 +696,7 @@ pub mod outbound_promises {
         assert_eq!(shown(store, first.id).await, "unknown");
         end(store, 2, &second, accepted(8)).await;
         let taken = store.adopt_found(&found).await.unwrap();
-        assert_eq!(taken, Adopted::Taken { overturned: false });
+        assert!(matches!(taken, Adopted::Taken { overturned: false, moved: Some(_) }));
     }
 
     pub async fn only_a_pending_message_is_cancelled(store: &impl Inspect) {
@@ -857,6 +950,18 @@ pub mod outbound_promises {
         assert_eq!(outgoing(store, doubtful.id).await, before);
     }
 
+    pub async fn a_parked_send_that_was_never_begun_is_retried(store: &impl Inspect) {
+        let (message, job) = take_in(store, &new_outbound(1, TENANT)).await;
+        let job = job.unwrap();
+        let park = JobEnding::Park { error: "the store rejected the operation".into() };
+        store.finish_job(job.ticket, &park, at(3)).await.unwrap();
+        let retry = JobRetry { id: job.ticket.id, at: at(30), expires_at: at(9000) };
+        assert_eq!(store.retry_job(&retry).await.unwrap(), JobRetried::Queued);
+        let now = outgoing(store, message.id).await;
+        assert_eq!((now.state(), now.attempts.len()), (SendState::Pending, 0));
+        assert_eq!(claim_sends(store, at(30), 10).await.len(), 1);
+    }
+
     pub async fn a_retried_send_goes_behind_those_of_its_lane(store: &impl Inspect) {
         let (first, job) = in_flight(store, 1, TENANT).await;
         let mut last = attempt_end(1, &job, unsent());
@@ -885,6 +990,7 @@ pub mod outbound_promises {
             parked_jobs: at(0),
             idempotency_keys: at(0),
             parked_events: at(0),
+            raw_payloads: None,
             limit: 100,
         };
         let swept = store.housekeep(&keep).await.unwrap();
@@ -895,6 +1001,7 @@ pub mod outbound_promises {
             parked_jobs: end,
             idempotency_keys: end,
             parked_events: end,
+            raw_payloads: None,
             limit: 1,
         };
         let swept = store.housekeep(&sweep).await.unwrap();
@@ -903,5 +1010,117 @@ pub mod outbound_promises {
         assert_eq!((swept.jobs, swept.idempotency_keys, swept.parked_events), (1, 0, 0));
         let all = store.everything().await;
         assert_eq!((all.jobs.len(), all.parked_events.len(), all.messages.len()), (0, 0, 1));
+    }
+
+    pub async fn old_raw_payloads_are_swept_and_nothing_else_of_their_messages(
+        store: &impl Inspect,
+    ) {
+        for number in 1..=3 {
+            store.record_inbound(&inbound(number, TENANT)).await.unwrap();
+        }
+        // Reports of a message that is known, and of one that is not.
+        store.record_status(&status(2, 3, "received", None)).await.unwrap();
+        store.record_status(&status(3, 50, "sent", None)).await.unwrap();
+        let before = store.everything().await;
+        let sweep = |raw_payloads| Housekeeping {
+            done_jobs: at(0),
+            parked_jobs: at(0),
+            idempotency_keys: at(0),
+            parked_events: at(0),
+            raw_payloads,
+            limit: 1,
+        };
+        for kept in [None, Some(at(1))] {
+            assert_eq!(store.housekeep(&sweep(kept)).await.unwrap().raw_payloads, 0);
+            assert_eq!(store.everything().await, before);
+        }
+
+        // Of two old messages and one old report each sweep takes the oldest of each kind.
+        let old = sweep(Some(at(3)));
+        assert_eq!(store.housekeep(&old).await.unwrap().raw_payloads, 2);
+        assert_eq!(raws(&store.everything().await.messages), [false, true, true]);
+        assert_eq!(store.housekeep(&old).await.unwrap().raw_payloads, 1);
+        assert_eq!(store.housekeep(&old).await.unwrap().raw_payloads, 0);
+        let mut after = store.everything().await;
+        assert_eq!(raws(&after.messages), [false, false, true]);
+        assert_eq!(after.messages[2].events[0].raw, RawPayload::default());
+        assert_ne!(after.parked_events[0].raw, RawPayload::default(), "it is not that old");
+
+        for (message, whole) in after.messages.iter_mut().zip(&before.messages) {
+            message.raw.clone_from(&whole.raw);
+            for (event, whole) in message.events.iter_mut().zip(&whole.events) {
+                event.raw.clone_from(&whole.raw);
+            }
+        }
+        assert_eq!(after, before, "nothing else has changed");
+    }
+
+    /// Whether each message still has its raw payload.
+    fn raws(messages: &[MessageDetail]) -> Vec<bool> {
+        messages.iter().map(|message| message.raw != RawPayload::default()).collect()
+    }
+
+    pub async fn a_job_says_what_it_follows_from(store: &impl Inspect) {
+        let text = inbound(1, TENANT);
+        store.record_inbound(&text).await.unwrap();
+        let lookup = claim(store, 10, 1).await.remove(0);
+        assert_eq!(lookup.origin, text.origin);
+        let new = new_outbound(2, "+18605550188");
+        let (_, job) = in_flight(store, 2, "+18605550188").await;
+        assert_eq!(job.origin, new.origin);
+        let ended = end(store, 2, &job, ambiguous()).await;
+        assert_eq!(ended.moved.map(|moved| moved.to), Some(DeliveryStatus::Unknown));
+        let jobs = store.everything().await.jobs;
+        for job in jobs.iter().filter(|job| job.id != lookup.ticket.id) {
+            assert_eq!(job.origin, new.origin, "{}", job.kind);
+        }
+        assert!(jobs.iter().any(|job| job.kind == "resolve_send"), "{jobs:?}");
+    }
+
+    pub async fn what_waits_is_surveyed(store: &impl Inspect) {
+        assert_eq!(store.survey().await.unwrap(), Survey::default());
+        store.record_inbound(&inbound(1, TENANT)).await.unwrap();
+        store.record_inbound(&inbound(2, "+18605550188")).await.unwrap();
+        let (_, job) = in_flight(store, 4, "+18605550177").await;
+        end(store, 4, &job, ambiguous()).await;
+        for number in [8, 7] {
+            store.record_status(&status(number, number, "sent", None)).await.unwrap();
+        }
+        let parked = claim(store, 2, 1).await.remove(0);
+        let park = JobEnding::Park { error: "no use".into() };
+        store.finish_job(parked.ticket, &park, at(9)).await.unwrap();
+        let tally = |count, oldest| Tally { count, oldest: Some(at(oldest)) };
+        let jobs = |kind: &str, state, tally| JobTally { kind: kind.into(), state, tally };
+        let survey = store.survey().await.unwrap();
+        assert_eq!(survey.ambiguous, tally(1, 5));
+        assert_eq!(survey.parked_events, tally(2, 7));
+        assert_eq!(
+            survey.jobs,
+            [
+                jobs("resolve_send", JobState::Queued, tally(1, 6)),
+                jobs("tenant_lookup", JobState::Parked, tally(1, 9)),
+                jobs("tenant_lookup", JobState::Queued, tally(2, 2)),
+            ]
+        );
+    }
+
+    pub async fn conversations_are_counted_by_tenant_and_language(store: &impl Inspect) {
+        assert_eq!(store.census().await.unwrap(), []);
+        for number in 1..=3 {
+            let new = inbound(number, &format!("+1860555{number:04}"));
+            store.record_inbound(&new).await.unwrap();
+        }
+        take_in(store, &new_outbound(4, "+18605550177")).await;
+        store.plant_tenant(inbound(2, TENANT).conversation, &TenantId::parse("T_1").unwrap()).await;
+        let of = |has_tenant, language, count| ConversationTally { has_tenant, language, count };
+        let census = store.census().await.unwrap();
+        assert_eq!(
+            census,
+            [
+                of(false, Language::English, 2),
+                of(false, Language::Unknown, 1),
+                of(true, Language::English, 1),
+            ]
+        );
     }
 }

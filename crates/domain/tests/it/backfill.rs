@@ -116,7 +116,7 @@ impl World {
             Arc::new(detector),
             clock.clone(),
             ids.clone(),
-            lookup_ages(),
+            Some(lookup_ages()),
         );
         let ports = BackfillPorts {
             store: store.clone(),

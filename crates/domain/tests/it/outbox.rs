@@ -1,6 +1,7 @@
 //! Sending as a whole, on the store in memory and a provider that does as it is told.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -12,13 +13,15 @@ use domain::outbound::SendState;
 use domain::outbox::{Outbox, OutboxPorts, Performed, Resolved, SendRequest, SendRules};
 use domain::phone::Region;
 use domain::ports::{
-    Attended, Clock, JobClaim, JobQueue, OutboundStore, Provider, ProviderError, ProviderFault,
-    ProviderMessage, SendOrder, SendOutcome, Sender, Sought, UnsentReason,
+    Attended, Clock, JobClaim, JobQueue, MockOutboundStore, OutboundStore, Provider, ProviderError,
+    ProviderFault, ProviderMessage, SendOrder, SendOutcome, Sender, Sought, StoreError,
+    UnsentReason,
 };
 use domain::senders::Senders;
 use domain::testing::fixture::{accepted, ambiguous, at, lookup_ages, sid, unsent};
 use domain::testing::{CountingIds, FixedChance, InMemoryStore, Inspect, NoTimer, SteppingClock};
 use domain::text::Text;
+use futures_executor::block_on;
 
 /// Answers with what stands in its script, then accepts.
 #[derive(Default)]
@@ -27,6 +30,7 @@ struct Script {
     orders: Mutex<Vec<SendOrder>>,
     listed: Mutex<Vec<ProviderMessage>>,
     refuses_account: Mutex<bool>,
+    is_away: Mutex<bool>,
 }
 
 #[async_trait]
@@ -51,6 +55,9 @@ impl Provider for Script {
     }
 
     async fn check(&self) -> Result<(), ProviderError> {
+        if *self.is_away.lock().unwrap() {
+            return Err(ProviderError::Unavailable { retry_after: None, source: "away".into() });
+        }
         if *self.refuses_account.lock().unwrap() {
             return Err(ProviderError::Account("refused".into()));
         }
@@ -74,10 +81,20 @@ const EXPIRY: Duration = Duration::from_hours(4);
 
 fn world(change: impl FnOnce(&mut SendRules)) -> World {
     let store = Arc::new(InMemoryStore::default());
+    world_with(&store, store.clone(), change)
+}
+
+/// A world whose outbox works on `outbound` instead of the store itself.
+fn world_with(
+    store: &Arc<InMemoryStore>,
+    outbound: Arc<dyn OutboundStore>,
+    change: impl FnOnce(&mut SendRules),
+) -> World {
+    let store = store.clone();
     let (script, clock) = (Arc::new(Script::default()), SteppingClock::standing(at(0)));
     let clock = Arc::new(clock);
     let ports = OutboxPorts {
-        store: store.clone(),
+        store: outbound,
         queue: store.clone(),
         provider: script.clone(),
         clock: clock.clone(),
@@ -93,7 +110,7 @@ fn world(change: impl FnOnce(&mut SendRules)) -> World {
         max_retries: None,
         lease: Duration::from_secs(45),
         keep_keys: Duration::from_hours(24),
-        lookup_ages: lookup_ages(),
+        lookup_ages: Some(lookup_ages()),
         pacing: None,
     };
     change(&mut rules);
@@ -249,6 +266,89 @@ async fn while_the_account_is_refused_texts_wait_and_one_probe_is_made() {
     for message in [first, second] {
         assert_eq!(world.state(message).await, SendState::Accepted);
     }
+}
+
+#[tokio::test]
+async fn a_probe_without_an_answer_says_nothing_good_of_the_account() {
+    let world = world(|_| ());
+    world.will([account()]);
+    *world.script.is_away.lock().unwrap() = true;
+    let (message, job) = world.accept(TENANT, "Hello").await;
+    world.perform(&job.unwrap()).await;
+    world.clock.advance(Duration::from_mins(1));
+    let job = world.next("send").await.unwrap();
+    assert_eq!(world.perform(&job).await, Performed::Postponed);
+    assert!(world.outbox.is_paused());
+    assert_eq!((world.requests(), world.state(message).await), (1, SendState::Pending));
+}
+
+#[tokio::test]
+async fn a_text_expires_also_while_the_account_is_refused() {
+    let world = world(|_| ());
+    world.will([account()]);
+    *world.script.refuses_account.lock().unwrap() = true;
+    let (message, job) = world.accept(TENANT, "Hello").await;
+    world.perform(&job.unwrap()).await;
+    world.clock.advance(EXPIRY);
+    while let Some(job) = world.next("send").await {
+        world.perform(&job).await;
+    }
+    assert_eq!(world.error(message).await.as_deref(), Some("expired"));
+    assert_eq!(world.requests(), 1);
+}
+
+#[tokio::test]
+async fn refusals_of_the_account_are_no_tries_of_a_text() {
+    let world = world(|rules| rules.max_retries = Some(1));
+    world.will([account(), account(), unsent()]);
+    let (message, job) = world.accept(TENANT, "Hello").await;
+    let mut job = job.unwrap();
+    for _ in 0..3 {
+        world.perform(&job).await;
+        world.clock.advance(Duration::from_mins(1));
+        job = world.next("send").await.unwrap();
+    }
+    world.perform(&job).await;
+    assert_eq!(world.state(message).await, SendState::Accepted);
+}
+
+/// The store, but for beginnings: the first `lost` of them are written and nobody is told.
+fn forgetful(store: &Arc<InMemoryStore>, lost: usize) -> MockOutboundStore {
+    let mut mock = MockOutboundStore::new();
+    let inner = store.clone();
+    mock.expect_accept_outbound().returning(move |new| block_on(inner.accept_outbound(new)));
+    let (inner, begun) = (store.clone(), AtomicUsize::new(0));
+    mock.expect_begin_attempt().returning(move |new| {
+        let told = block_on(inner.begin_attempt(new));
+        if begun.fetch_add(1, Ordering::SeqCst) < lost {
+            return Err(StoreError::Unavailable("too late".into()));
+        }
+        told
+    });
+    let inner = store.clone();
+    mock.expect_record_attempt().returning(move |end| block_on(inner.record_attempt(end)));
+    mock
+}
+
+#[tokio::test]
+async fn a_begin_that_nobody_was_told_of_is_asked_for_once_more() {
+    let store = Arc::new(InMemoryStore::default());
+    let world = world_with(&store, Arc::new(forgetful(&store, 1)), |_| ());
+    let (message, job) = world.accept(TENANT, "Hello").await;
+    world.perform(&job.unwrap()).await;
+    assert_eq!((world.state(message).await, world.requests()), (SendState::Accepted, 1));
+}
+
+#[tokio::test]
+async fn a_text_whose_begin_is_never_told_waits_unsent_and_goes_out_later() {
+    let store = Arc::new(InMemoryStore::default());
+    let world = world_with(&store, Arc::new(forgetful(&store, 2)), |_| ());
+    let (message, job) = world.accept(TENANT, "Hello").await;
+    world.perform(&job.unwrap()).await;
+    assert_eq!((world.state(message).await, world.requests()), (SendState::Pending, 0));
+    let job = world.next("send").await.unwrap();
+    world.perform(&job).await;
+    assert_eq!((world.state(message).await, world.requests()), (SendState::Accepted, 1));
 }
 
 #[tokio::test]

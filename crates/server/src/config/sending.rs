@@ -10,7 +10,9 @@ use domain::ports::Sender;
 use super::{Reader, duration};
 
 /// The least by which a lease outlives a call to Twilio.
-const LEASE_MARGIN: Duration = Duration::from_secs(5);
+const LEASE_MARGIN: Duration = Duration::from_secs(8);
+/// What somebody looks into is still there.
+const SHORTEST_PAYLOAD_AGE: Duration = Duration::from_hours(1);
 /// Callers give up after 30 s.
 const LONGEST_WAIT: Duration = Duration::from_secs(25);
 
@@ -62,6 +64,7 @@ impl SendingSettings {
                 done_jobs: reader.span("KEEP_DONE_JOBS"),
                 parked_jobs: reader.span("KEEP_PARKED_JOBS"),
                 parked_events: reader.span("KEEP_PARKED_EVENTS"),
+                raw_payloads: reader.optional("KEEP_RAW_PAYLOADS", payload_age),
                 send_expiry: expiry,
             },
         };
@@ -71,11 +74,12 @@ impl SendingSettings {
 
     /// What fits by itself and not with the rest.
     fn check(&self, reader: &mut Reader) {
-        if self.timeout.is_zero() {
-            reader.problem("TWILIO_TIMEOUT", "must be longer than nothing");
+        if self.timeout <= self.connect_timeout {
+            // Else a connection that was never made could not be told from a lost answer.
+            reader.problem("TWILIO_TIMEOUT", "must be longer than TWILIO_CONNECT_TIMEOUT");
         }
         if self.job_lease < self.timeout + LEASE_MARGIN {
-            reader.problem("JOB_LEASE", "must be at least 5s longer than TWILIO_TIMEOUT");
+            reader.problem("JOB_LEASE", "must be at least 8s longer than TWILIO_TIMEOUT");
         }
         if self.wait > LONGEST_WAIT {
             reader.problem("SEND_WAIT", "must be at most 25s: callers give up after 30s");
@@ -86,6 +90,16 @@ impl SendingSettings {
         if self.job_poll < Duration::from_millis(10) {
             reader.problem("JOB_POLL_INTERVAL", "must be at least 10ms");
         }
+    }
+}
+
+/// Too short an age is a mistake, and what it deletes does not come back.
+fn payload_age(text: &str) -> Result<Duration, &'static str> {
+    match duration(text)? {
+        age if age < SHORTEST_PAYLOAD_AGE => {
+            Err("must be at least 1h; without it payloads are kept for ever")
+        }
+        age => Ok(age),
     }
 }
 

@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use adapter_postgres::PgSettings;
+use adapter_postgres::UnusableWay;
 use adapter_sqlite::{OpenError, SqliteStore};
 use adapter_twilio::{AccountState, ClientSettings, NumberSettings, ServiceSettings, TwilioClient};
 use domain::ports::{Clock, ProviderError, Sender};
 use domain::timestamp::Timestamp;
-use secrecy::{ExposeSecret, SecretString};
 
 use crate::config::{DatabaseSettings, Settings};
+use crate::database::postgres;
 use crate::ports::SystemClock;
 
 /// The path of the webhook for texts.
@@ -41,8 +41,8 @@ pub(super) enum DatabaseFacts {
     Answers {
         /// Migrations that have not run.
         pending: Vec<String>,
-        /// Whether a pooler gives each transaction another connection.
-        transaction_pooler: bool,
+        /// What a pooler on the way there loses, and what to use instead.
+        unusable_way: Option<String>,
     },
 }
 
@@ -106,39 +106,34 @@ async fn database(settings: &DatabaseSettings) -> DatabaseFacts {
     match settings {
         DatabaseSettings::Sqlite { path } if !path.exists() => {
             // To open it would make it.
-            DatabaseFacts::Answers { pending: Vec::new(), transaction_pooler: false }
+            DatabaseFacts::Answers { pending: Vec::new(), unusable_way: None }
         }
         DatabaseSettings::Sqlite { path } => match SqliteStore::open(path) {
-            Ok(store) => answers(store.pending_migrations().await, false),
+            Ok(store) => answers(store.pending_migrations().await, None),
             Err(OpenError::InUse(_)) => DatabaseFacts::InUse,
             Err(error) => DatabaseFacts::Unusable(chain(&error)),
         },
-        DatabaseSettings::Postgres { url, migration_url, schema, pool_size } => {
-            let at = |url: &SecretString| {
-                let mut settings = PgSettings::new(url.expose_secret());
-                settings.schema.clone_from(schema);
-                settings.pool_size = *pool_size;
-                settings.deadline = PATIENCE;
-                settings
-            };
-            match adapter_postgres::is_transaction_pooler(&at(url)).await {
-                Ok(transaction_pooler) => {
-                    let migrations = at(migration_url.as_ref().unwrap_or(url));
-                    let pending = adapter_postgres::pending_migrations(&migrations).await;
-                    answers(pending, transaction_pooler)
+        DatabaseSettings::Postgres { url, migration_url, .. } => {
+            let way = match adapter_postgres::check_way(&postgres(settings, url)).await {
+                Ok(()) => None,
+                Err(UnusableWay::Settings(error)) => {
+                    return DatabaseFacts::Unusable(chain(&error));
                 }
-                Err(error) => DatabaseFacts::Unusable(chain(&error)),
-            }
+                Err(loses) => Some(loses.to_string()),
+            };
+            let mut migrations = postgres(settings, migration_url.as_ref().unwrap_or(url));
+            migrations.deadline = PATIENCE;
+            answers(adapter_postgres::pending_migrations(&migrations).await, way)
         }
     }
 }
 
 fn answers<E: std::error::Error + 'static>(
     pending: Result<Vec<String>, E>,
-    transaction_pooler: bool,
+    unusable_way: Option<String>,
 ) -> DatabaseFacts {
     match pending {
-        Ok(pending) => DatabaseFacts::Answers { pending, transaction_pooler },
+        Ok(pending) => DatabaseFacts::Answers { pending, unusable_way },
         Err(error) => DatabaseFacts::Unusable(chain(&error)),
     }
 }

@@ -80,12 +80,11 @@ impl Findings {
                 "The service is running on this database file, so that its tables were not looked at.",
                 "Stop the service and ask again to have them looked at.",
             ),
-            DatabaseFacts::Answers { pending, transaction_pooler } => {
-                if *transaction_pooler {
+            DatabaseFacts::Answers { pending, unusable_way } => {
+                if let Some(way) = unusable_way {
                     self.wrong(
-                        "DATABASE_URL leads to a pooler in transaction mode: it gives each \
-                         transaction another connection, and prepared statements get lost.",
-                        "Use the session pooler (port 5432 at Supabase) or a direct connection.",
+                        format!("{way}."),
+                        "Set DATABASE_URL accordingly: the service does not start as it is.",
                     );
                 }
                 if !pending.is_empty() {
@@ -354,7 +353,7 @@ mod tests {
             is_loopback: false,
             is_simulated: false,
             has_auth_token: true,
-            database: DatabaseFacts::Answers { pending: Vec::new(), transaction_pooler: false },
+            database: DatabaseFacts::Answers { pending: Vec::new(), unusable_way: None },
             twilio: Some(TwilioFacts::Answers(Box::new(account()))),
         }
     }
@@ -425,12 +424,15 @@ mod tests {
 
     #[test]
     fn the_database_is_looked_at() {
-        let answers = |pending: &[&str], transaction_pooler| DatabaseFacts::Answers {
+        let answers = |pending: &[&str], way: Option<&str>| DatabaseFacts::Answers {
             pending: pending.iter().map(|name| (*name).to_owned()).collect(),
-            transaction_pooler,
+            unusable_way: way.map(str::to_owned),
         };
-        wrong(|facts| facts.database = answers(&["2026_tenants"], false), "2026_tenants");
-        wrong(|facts| facts.database = answers(&[], true), "transaction mode");
+        wrong(|facts| facts.database = answers(&["2026_tenants"], None), "2026_tenants");
+        wrong(
+            |facts| facts.database = answers(&[], Some("a pooler in transaction mode")),
+            "transaction mode",
+        );
         wrong(|facts| facts.database = DatabaseFacts::Unusable("refused".into()), "refused");
         told(|facts| facts.database = DatabaseFacts::InUse, &[(Kind::Note, "is running")]);
     }

@@ -19,6 +19,7 @@ pub(super) async fn do_for_ever(tools: &WorkTools) {
         check_statuses(tools),
         sweep(tools),
         reconcile(tools),
+        sweep_events(tools),
         backfilling::read_lists(tools),
     );
 }
@@ -43,6 +44,22 @@ async fn sweep(tools: &WorkTools) {
         match tools.backlog.sweep().await {
             Ok(swept) => tracing::debug!(?swept, "swept"),
             Err(error) => tracing::warn!(error = cause_of(&error), "nothing swept"),
+        }
+    }
+}
+
+async fn sweep_events(tools: &WorkTools) {
+    loop {
+        pause(tools, SWEEPS).await;
+        match tools.hooks.park_overdue().await {
+            Ok(0) => {}
+            Ok(parked) => {
+                tracing::warn!(parked, "given up: subscribers could not be told for too long");
+            }
+            Err(error) => tracing::warn!(error = cause_of(&error), "nothing given up"),
+        }
+        if let Err(error) = tools.hooks.sweep(tools.keep_events, tools.keep_deliveries).await {
+            tracing::warn!(error = cause_of(&error), "no events swept");
         }
     }
 }

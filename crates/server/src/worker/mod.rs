@@ -8,29 +8,38 @@
 mod backfilling;
 mod chores;
 mod crew;
+mod hooks;
 mod meters;
+mod news;
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use domain::backfill::Backfill;
 use domain::backlog::Backlog;
 use domain::identify::Identify;
-use domain::job::{ClaimedJob, Job, JobEnding};
+use domain::job::{Backoff, ClaimedJob, Job, JobEnding};
+use domain::notify::Hooks;
 use domain::outbound::Outgoing;
 use domain::outbox::Outbox;
 use domain::ports::{
     Attended, Chance, Clock, Dispatched, Dispatcher, JobClaim, JobQueue, MessageStore, StoreError,
 };
+use futures_util::FutureExt;
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use trace_context::TraceParent;
+use tracing::field::{Empty, display};
+use tracing::{Instrument, Span};
 
 use meters::Meters;
 
 pub(crate) use crew::{Crew, CrewSettings};
+pub(crate) use news::News;
 
 /// After a look without result the next is not made earlier, however often there is a call.
 const BREATH: Duration = Duration::from_millis(20);
@@ -38,6 +47,35 @@ const BREATH: Duration = Duration::from_millis(20);
 const TROUBLE: Duration = Duration::from_secs(1);
 /// The most jobs that are claimed at once.
 const BATCH: u32 = 32;
+/// Before a job that failed is tried again.
+const AFTER_FAILURE: Backoff =
+    Backoff { base: Duration::from_secs(1), cap: Duration::from_mins(10) };
+/// So often a job may fail for a reason that waiting does not mend.
+const LASTING_FAILURES: u32 = 10;
+
+/// What to do between two claims.
+enum Wait {
+    Not,
+    ForWork,
+    ForTheStore,
+}
+
+/// Why a job could not be done.
+struct Failure {
+    code: &'static str,
+    is_lasting: bool,
+}
+
+impl Failure {
+    const PANIC: Self = Self { code: "panic", is_lasting: true };
+
+    fn of(error: &StoreError) -> Self {
+        match error {
+            StoreError::Unavailable(_) => Self { code: "store_unavailable", is_lasting: false },
+            StoreError::Rejected(_) => Self { code: "store_rejected", is_lasting: true },
+        }
+    }
+}
 
 /// Runs jobs of some kinds. Clones are the same worker.
 #[derive(Clone)]
@@ -53,6 +91,8 @@ struct Inner {
     /// Whether somebody called since the queue was last seen empty.
     expecting: AtomicBool,
     stopping: CancellationToken,
+    /// The loop that claims: never dropped in the middle of a claim.
+    claiming: TaskTracker,
     tasks: TaskTracker,
     meters: Meters,
 }
@@ -65,6 +105,10 @@ pub(crate) struct WorkTools {
     pub(crate) backfill: Option<Backfill>,
     pub(crate) identify: Identify,
     pub(crate) backlog: Backlog,
+    pub(crate) hooks: Hooks,
+    pub(crate) keep_events: Duration,
+    pub(crate) keep_deliveries: Duration,
+    pub(crate) news: News,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) chance: Arc<dyn Chance>,
 }
@@ -96,6 +140,7 @@ impl Worker {
             called: Notify::new(),
             expecting: AtomicBool::new(false),
             stopping: CancellationToken::new(),
+            claiming: TaskTracker::new(),
             tasks: TaskTracker::new(),
             meters,
             tools: tools.clone(),
@@ -105,38 +150,56 @@ impl Worker {
 
     /// Claims and runs jobs until it is told to stop.
     async fn run(&self) {
-        self.0.stopping.run_until_cancelled(self.claim_for_ever()).await;
+        let worker = self.clone();
+        let claiming = async move {
+            // Cut short between two claims only: what is claimed is begun or given back.
+            while let Some(wait) = worker.claim_next().await {
+                worker.0.stopping.run_until_cancelled(worker.pause(wait)).await;
+            }
+        };
+        // Whoever runs this may drop it: the loop goes on to where it can stop.
+        if self.0.claiming.spawn_on(claiming, &self.0.runtime).await.is_err() {
+            tracing::error!(kinds = ?self.0.kinds, "the worker has ended");
+        }
     }
 
     /// Claims nothing more from now on.
     fn stop_claiming(&self) {
         self.0.stopping.cancel();
+        self.0.claiming.close();
         self.0.tasks.close();
     }
 
     /// Waits for what runs.
     async fn finished(&self) {
+        self.0.claiming.wait().await;
         self.0.tasks.wait().await;
     }
 
-    async fn claim_for_ever(&self) {
+    /// Claims once; `None` when it is told to stop.
+    async fn claim_next(&self) -> Option<Wait> {
         if self.0.kinds.is_empty() {
-            return std::future::pending().await;
+            self.0.stopping.cancelled().await;
         }
-        loop {
-            // One permit first, so that a full worker claims nothing.
-            let Ok(permit) = self.0.permits.clone().acquire_owned().await else {
-                return;
-            };
-            drop(permit);
-            match self.claim().await {
-                Ok(true) => {}
-                Ok(false) => self.rest().await,
-                Err(error) => {
-                    tracing::warn!(error = cause_of(&error), "no jobs could be claimed");
-                    tokio::time::sleep(TROUBLE).await;
-                }
+        // One permit first, so that a full worker claims nothing.
+        let permit = self.0.permits.clone().acquire_owned();
+        let permit = self.0.stopping.run_until_cancelled(permit).await?.ok()?;
+        drop(permit);
+        Some(match self.claim().await {
+            Ok(true) => Wait::Not,
+            Ok(false) => Wait::ForWork,
+            Err(error) => {
+                tracing::warn!(error = cause_of(&error), "no jobs could be claimed");
+                Wait::ForTheStore
             }
+        })
+    }
+
+    async fn pause(&self, wait: Wait) {
+        match wait {
+            Wait::Not => {}
+            Wait::ForWork => self.rest().await,
+            Wait::ForTheStore => tokio::time::sleep(TROUBLE).await,
         }
     }
 
@@ -158,16 +221,22 @@ impl Worker {
             self.0.expecting.store(true, Ordering::Release);
         }
         for job in claimed {
-            let permit = self.0.permits.clone().acquire_owned().await;
-            let Ok(permit) = permit else { return Ok(false) };
-            let worker = self.clone();
-            let nobody: Attended = Arc::new(|| false);
-            self.0.tasks.spawn_on(
-                async move { worker.perform(job, &nobody, permit).await },
-                &self.0.runtime,
-            );
+            self.begin(job).await?;
         }
         Ok(count > 0)
+    }
+
+    /// Begins a claimed job once a hand is free, or gives it back where it is told to stop first.
+    async fn begin(&self, job: ClaimedJob) -> Result<(), StoreError> {
+        let permit = self.0.permits.clone().acquire_owned();
+        let Some(Ok(permit)) = self.0.stopping.run_until_cancelled(permit).await else {
+            return self.give_back(&job).await.map(drop);
+        };
+        let worker = self.clone();
+        let nobody: Attended = Arc::new(|| false);
+        let task = async move { worker.perform(job, &nobody, permit).await };
+        self.0.tasks.spawn_on(task, &self.0.runtime);
+        Ok(())
     }
 
     /// Until somebody calls, or it is time to look.
@@ -190,17 +259,50 @@ impl Worker {
         attended: &Attended,
         _permit: OwnedSemaphorePermit,
     ) -> Option<Outgoing> {
-        let kind = job.job.kind();
-        let done = self.do_job(&job, attended).await;
-        self.0.meters.job(kind, done.is_ok());
+        let span = span_of(&job);
+        self.perform_in_span(&job, attended).instrument(span).await
+    }
+
+    async fn perform_in_span(&self, job: &ClaimedJob, attended: &Attended) -> Option<Outgoing> {
+        let (kind, begun) = (job.job.kind(), Instant::now());
+        let done = AssertUnwindSafe(self.do_job(job, attended)).catch_unwind().await;
+        self.0.meters.job(kind, begun.elapsed(), matches!(done, Ok(Ok(_))));
+        let outgoing = match done {
+            Ok(Ok(outgoing)) => outgoing,
+            Ok(Err(error)) => {
+                tracing::warn!(error = cause_of(&error), "job not done");
+                self.put_off(job, &Failure::of(&error)).await;
+                None
+            }
+            Err(_) => {
+                tracing::error!("job panicked");
+                self.put_off(job, &Failure::PANIC).await;
+                None
+            }
+        };
+        self.0.tools.news.ring();
         // Others of its lane can go now.
         if self.0.expecting.load(Ordering::Acquire) {
             self.0.called.notify_one();
         }
-        done.unwrap_or_else(|error| {
-            tracing::warn!(job = %job.ticket.id, kind, error = cause_of(&error), "job not done");
-            None
-        })
+        outgoing
+    }
+
+    /// A job that failed where it should not comes back later, and is parked where it failed often
+    /// for a reason that waiting does not mend: it must not hold its lane up for ever.
+    async fn put_off(&self, job: &ClaimedJob, failure: &Failure) {
+        let now = self.0.tools.clock.now();
+        let error = failure.code.to_owned();
+        let ending = if failure.is_lasting && job.failures >= LASTING_FAILURES {
+            JobEnding::Park { error }
+        } else {
+            let wait = AFTER_FAILURE.wait(job.failures + 1, self.0.tools.chance.next());
+            JobEnding::Retry { run_at: now.after(wait), error }
+        };
+        if let Err(error) = self.0.tools.queue.finish_job(job.ticket, &ending, now).await {
+            // Its lease runs out, and then it comes back.
+            tracing::warn!(job = %job.ticket.id, error = cause_of(&error), "job not put off");
+        }
     }
 
     async fn do_job(
@@ -266,6 +368,48 @@ impl Dispatcher for Worker {
         self.0.expecting.store(true, Ordering::Release);
         self.0.called.notify_one();
     }
+
+    fn happened(&self) {
+        self.0.tools.news.ring();
+    }
+}
+
+/// The span of a run: a part of the trace of the request that the job follows from, and linked to it.
+fn span_of(job: &ClaimedJob) -> Span {
+    let (kind, origin) = (job.job.kind(), &job.origin);
+    let span = tracing::info_span!(
+        parent: None,
+        "job",
+        otel.name = format!("job {kind}"),
+        otel.kind = "consumer",
+        request_id = origin.request_id.as_deref(),
+        trace_id = Empty,
+        job = %job.ticket.id,
+        kind,
+        attempt = job.ticket.attempt,
+        message_id = Empty,
+        conversation_id = Empty,
+        tenant_id = Empty,
+        twilio_sid = Empty,
+        phone = Empty,
+    );
+    if let Some(parent) = origin.traceparent.as_deref().and_then(TraceParent::parse) {
+        parent.adopt(&span);
+        parent.link(&span);
+    }
+    if let Some(own) = TraceParent::of(&span) {
+        span.record("trace_id", own.trace_id());
+    }
+    let (message, conversation) = match job.job {
+        Job::Send { message, conversation } => (Some(message), Some(conversation)),
+        Job::ResolveSend { message, .. } => (Some(message), None),
+        Job::TenantLookup { conversation } | Job::TellLanguage { conversation, .. } => {
+            (None, Some(conversation))
+        }
+    };
+    span.record("message_id", message.map(display));
+    span.record("conversation_id", conversation.map(display));
+    span
 }
 
 fn cause_of(error: &StoreError) -> String {

@@ -35,8 +35,9 @@ impl Stage {
             .with("TWILIO_ACCOUNT_SID", ACCOUNT)
             .with("TWILIO_PHONE_NUMBER", NUMBER)
             .with("TWILIO_API_BASE_URL", &twilio.base_url())
+            .with("TWILIO_CONNECT_TIMEOUT", "500ms")
             .with("TWILIO_TIMEOUT", "2s")
-            .with("JOB_LEASE", "7s")
+            .with("JOB_LEASE", "10s")
             .with("SEND_QUIET_PERIOD", "3s")
             .with("TWILIO_SEND_BASE_BACKOFF_MS", "50")
             .with("TWILIO_SEND_BACKOFF_CAP_MS", "400")
@@ -297,7 +298,7 @@ async fn fifty_slow_sends_are_all_recorded_when_the_service_is_told_to_stop() {
         let mut stage = Stage::set(&database).await;
         stage.settings = stage.settings.clone().with("TWILIO_TIMEOUT", "15s");
         stage.settings =
-            stage.settings.clone().with("JOB_LEASE", "20s").with("SHUTDOWN_GRACE", "4s");
+            stage.settings.clone().with("JOB_LEASE", "25s").with("SHUTDOWN_GRACE", "4s");
         let mut service = stage.start();
         stage.twilio.set_callbacks(Callbacks::Lost);
         stage.twilio.set_failure(Failure::AnswerSlowly(Duration::from_secs(30)));

@@ -32,7 +32,7 @@ async fn chaos(database: &Database, processes: usize) {
     let stage = Stage::set(database).await;
     misbehave(&stage.twilio);
     // Short, so that a small run sees lost leases and verdicts too.
-    let settings = stage.settings.clone().with("TWILIO_TIMEOUT", "1s").with("JOB_LEASE", "6s");
+    let settings = stage.settings.clone().with("TWILIO_TIMEOUT", "1s").with("JOB_LEASE", "9s");
     let mut services: Vec<_> = (0..processes).map(|_| Service::start(&settings)).collect();
     lead(&stage.relay, &services);
     let callers = Callers::new(stage.relay.url.clone(), scale("SENDS", 150));
