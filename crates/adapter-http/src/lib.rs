@@ -18,7 +18,6 @@ mod cursor;
 mod docs;
 mod envelope;
 mod error;
-mod events;
 mod fields;
 mod health;
 mod jobs;
@@ -26,14 +25,10 @@ mod limits;
 mod messages;
 mod metrics;
 mod openapi;
-mod origin;
 mod outside;
 mod parameters;
 mod request_id;
 mod sending;
-mod subscriptions;
-mod tail;
-mod traffic;
 mod views;
 mod waiting;
 mod webhooks;
@@ -41,10 +36,9 @@ mod webhooks;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::{Resource, Route, guard, web};
+use actix_web::{Resource, Route, web};
 use domain::backlog::Backlog;
 use domain::inbox::Inbox;
-use domain::notify::Subscriptions;
 use domain::outbox::Outbox;
 use domain::ports::{Clock, Dispatcher, IdSource, WebhookGate};
 use domain::receipts::Receipts;
@@ -55,12 +49,9 @@ pub use connection::on_connect;
 pub use cors::Cors;
 pub use envelope::envelope;
 pub use error::{ApiError, Category, SendFailure};
-pub use events::spell_event;
 pub use health::{Check, Health};
 pub use limits::{LimitSettings, Limits};
 pub use outside::Probe;
-pub use tail::EventTail;
-pub use traffic::Traffic;
 pub use webhooks::MAX_BODY_BYTES;
 
 /// Everything that the endpoints need.
@@ -80,10 +71,6 @@ pub struct Services {
     pub outbox: Option<Outbox>,
     /// The jobs, for operators.
     pub backlog: Backlog,
-    /// Who is told of what happens.
-    pub subscriptions: Subscriptions,
-    /// What happens, as it happens.
-    pub events: EventTail,
     /// Runs what must be done at once, and is told of what can wait.
     pub dispatcher: Arc<dyn Dispatcher>,
     /// How long a caller waits for the first outcome of a text, at most.
@@ -96,8 +83,6 @@ pub struct Services {
     pub cors: Cors,
     /// How the service is.
     pub health: Health,
-    /// The requests that run.
-    pub traffic: Traffic,
     /// Tells the time.
     pub clock: Arc<dyn Clock>,
     /// Makes request ids.
@@ -133,36 +118,13 @@ pub fn configure(config: &mut web::ServiceConfig, services: &Services) {
         .service(post("/messages/{key}/cancel", web::post().to(messages::cancel)))
         .service(get("/jobs", web::get().to(jobs::list)))
         .service(post("/jobs/{id}/retry", web::post().to(jobs::retry)))
-        .service(get("/events", web::get().to(events::read)))
-        .service(
-            only("GET, POST", "/subscriptions")
-                .route(web::get().to(subscriptions::list))
-                .route(web::post().to(subscriptions::create)),
-        )
-        .service(
-            only("DELETE, GET, PATCH", "/subscriptions/{id}")
-                .route(web::delete().to(subscriptions::delete))
-                .route(web::get().to(subscriptions::read))
-                .route(web::patch().to(subscriptions::change)),
-        )
-        .service(get("/subscriptions/{id}/deliveries", web::get().to(subscriptions::deliveries)))
-        .service(post("/subscriptions/{id}/redeliver", web::post().to(subscriptions::redeliver)))
         .service(get("/openapi.json", web::get().to(openapi::read)))
         .service(get("/docs", web::get().to(docs::page)))
         .service(get("/docs/", web::get().to(docs::page)))
         .service(get("/docs/{file}", web::get().to(docs::file)))
-        .service(probe("/health").route(web::route().guard(probes()).to(health::full)))
-        .service(probe("/health/live").route(web::route().guard(probes()).to(health::live)))
-        .service(probe("/health/ready").route(web::route().guard(probes()).to(health::ready)));
-}
-
-/// Probes ask with GET or HEAD; the server leaves the body of an answer to HEAD out.
-fn probes() -> impl guard::Guard {
-    guard::Any(guard::Get()).or(guard::Head())
-}
-
-fn probe(path: &str) -> Resource {
-    only("GET, HEAD", path)
+        .service(get("/health", web::get().to(health::full)))
+        .service(get("/health/live", web::get().to(health::live)))
+        .service(get("/health/ready", web::get().to(health::ready)));
 }
 
 /// A path that answers GET only.

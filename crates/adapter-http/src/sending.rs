@@ -5,22 +5,20 @@ use std::time::Duration;
 use actix_web::{HttpRequest, HttpResponse, web};
 use domain::error::{Error, Invalid};
 use domain::message::{Message, MessageId};
-use domain::origin::Origin;
 use domain::outbound::{CANCELED, EXHAUSTED, EXPIRED, NOT_SENT, Outgoing, SendState};
 use domain::outbox::{Outbox, SendRequest, Taken};
-use domain::phone::masked;
 use domain::ports::{Attended, Dispatched};
 use serde::Serialize;
-use tracing::Instrument;
+use tracing::field::{Empty, display};
+use tracing::{Instrument, Span};
 use utoipa::ToSchema;
 
 use crate::access::Scope;
-use crate::envelope::RequestSpan;
 use crate::error::{Category, SendFailure, causes};
 use crate::fields::Fields;
 use crate::openapi::words;
 use crate::waiting::Waiting;
-use crate::{ApiError, Services, codes, origin};
+use crate::{ApiError, Services, codes};
 
 /// Every field of the request; `phone_number` and `message` are other names of `to` and `body`.
 pub(crate) const FIELDS: &[&str] = &[
@@ -62,7 +60,7 @@ pub(crate) struct SentBody {
 }
 
 /// Takes a text in, waits a little for its outcome, and tells it.
-#[tracing::instrument(name = "http.send", skip_all)]
+#[tracing::instrument(name = "http.send", skip_all, fields(message_id = Empty))]
 pub(crate) async fn send(
     services: web::Data<Services>,
     request: HttpRequest,
@@ -73,11 +71,9 @@ pub(crate) async fn send(
     let key = idempotency_key(&request)?;
     let wanted = read_request(&request, payload).await?;
     let waiting = Waiting::new(&request);
-    let asked = Asked { caller, key, wanted, origin: origin::of(&request) };
+    let asked = Asked { caller, key, wanted };
     let (taken, running) = take_in(&services, asked, waiting.attended()).await?;
-    RequestSpan::record(&request, "message_id", &taken.message.id.to_string());
-    RequestSpan::record(&request, "conversation_id", &taken.message.conversation.to_string());
-    RequestSpan::record(&request, "phone", &masked(taken.message.to_number.as_str()));
+    Span::current().record("message_id", display(taken.message.id));
     let (outgoing, dispatched) = outcome(&services, outbox, taken.message, running).await;
     let answer = answer(outbox, &outgoing)?;
     let recorded = dispatched && waiting.is_counted_on();
@@ -94,7 +90,6 @@ struct Asked {
     caller: String,
     key: Option<String>,
     wanted: SendRequest,
-    origin: Origin,
 }
 
 fn idempotency_key(request: &HttpRequest) -> Result<Option<String>, Invalid> {
@@ -130,9 +125,9 @@ async fn take_in(
     asked: Asked,
     attended: Attended,
 ) -> Result<(Taken, Option<Dispatched>), ApiError> {
-    let Asked { caller, key, wanted, origin } = asked;
-    let (outbox, dispatcher) = (services.outbox()?.caused_by(origin), services.dispatcher.clone());
+    let (outbox, dispatcher) = (services.outbox()?.clone(), services.dispatcher.clone());
     let work = async move {
+        let Asked { caller, key, wanted } = asked;
         let mut taken = outbox.accept(&caller, key.as_deref(), &wanted).await?;
         let running = taken.job.take().map(|job| dispatcher.dispatch(job, attended));
         Ok::<_, Error>((taken, running))

@@ -1,20 +1,18 @@
 //! Twilio's two webhooks. No handler reaches a use case but through the gate.
 
 use actix_web::{HttpRequest, HttpResponse, web};
-use domain::phone::masked;
 use domain::ports::{RawWebhook, Recorded, Refusal, StatusDelivery, StatusRecorded};
 use tracing::Span;
-use tracing::field::Empty;
+use tracing::field::{Empty, display};
 
-use crate::envelope::RequestSpan;
 use crate::metrics::Meters;
-use crate::{ApiError, Services, body, origin};
+use crate::{ApiError, Services, body};
 
 /// No webhook is larger: Twilio's own are a few kilobytes.
 pub const MAX_BODY_BYTES: usize = 256 * 1024;
 
 /// `POST /webhook/twilio/sms`: somebody texted us. A repeat gets the same answer.
-#[tracing::instrument(name = "http.inbound", skip_all, fields(outcome = Empty))]
+#[tracing::instrument(name = "http.inbound", skip_all, fields(twilio_sid = Empty, outcome = Empty))]
 pub(crate) async fn inbound(
     services: web::Data<Services>,
     meters: web::Data<Meters>,
@@ -25,11 +23,9 @@ pub(crate) async fn inbound(
     let body = counted.failure(body::read(&request, payload, MAX_BODY_BYTES).await)?;
     let message = opened(&request, &body, |raw| services.gate.open_inbound(raw));
     let message = counted.opened(message)?;
-    RequestSpan::record(&request, "twilio_sid", message.twilio_sid.as_str());
-    RequestSpan::record(&request, "phone", &masked(message.from_number.as_str()));
-    let inbox = services.inbox.caused_by(origin::of(&request));
-    let recorded = counted.failure(inbox.receive(message).await.map_err(ApiError::from))?;
-    RequestSpan::record(&request, "message_id", &recorded.message().to_string());
+    Span::current().record("twilio_sid", display(&message.twilio_sid));
+    let recorded =
+        counted.failure(services.inbox.receive(message).await.map_err(ApiError::from))?;
     counted.outcome(match recorded {
         Recorded::New { .. } => {
             // What follows from it is waiting in the queue.
@@ -42,7 +38,7 @@ pub(crate) async fn inbound(
 }
 
 /// `POST /webhook/twilio/status`: Twilio tells how far a message got. A repeat gets the same answer.
-#[tracing::instrument(name = "http.status", skip_all, fields(outcome = Empty))]
+#[tracing::instrument(name = "http.status", skip_all, fields(twilio_sid = Empty, outcome = Empty))]
 pub(crate) async fn status(
     services: web::Data<Services>,
     meters: web::Data<Meters>,
@@ -56,15 +52,15 @@ pub(crate) async fn status(
         counted.outcome("other_account");
         return Ok(HttpResponse::NoContent().finish());
     };
-    RequestSpan::record(&request, "twilio_sid", report.twilio_sid.as_str());
+    let twilio_sid = report.twilio_sid.clone();
+    Span::current().record("twilio_sid", display(&twilio_sid));
     let recorded = services.receipts.receive(report).await.map_err(ApiError::from);
     counted.outcome(match counted.failure(recorded)? {
         StatusRecorded::Applied { message, overturned, .. } => {
             if overturned {
                 meters.verdict_overturned();
-                tracing::warn!(message_id = %message, "given up, and sent after all");
+                tracing::warn!(message_id = %message, %twilio_sid, "given up, and sent after all");
             }
-            services.dispatcher.happened();
             "applied"
         }
         StatusRecorded::Parked => "parked",

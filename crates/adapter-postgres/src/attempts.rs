@@ -3,11 +3,11 @@
 use diesel::prelude::*;
 use diesel_async::{AsyncConnection, AsyncPgConnection};
 use domain::message::{StatusEvent, TwilioSid};
-use domain::outbound::{AttemptEnd, Moved, NewAttempt, SendState};
+use domain::outbound::{AttemptEnd, NewAttempt, SendState};
 use domain::ports::{AttemptRecorded, Begun, MessageKey, SendOutcome};
 use futures_util::try_join;
 
-use crate::locks::hold_sids;
+use crate::locks::hold_sid;
 use crate::{events, idempotency, jobs, outgoing};
 
 /// Begins an attempt, if the job is still the worker's for long enough.
@@ -51,8 +51,7 @@ pub(crate) async fn record(
             outgoing::write(conn, &outgoing, &step, Some(end.ticket), end.at),
             mark_attended(conn, end, step.after.state()),
         )?;
-        let moved = Moved::between(&outgoing.message, &step.after.message);
-        Ok(Some(AttemptRecorded { outgoing: step.after, overturned: step.overturned, moved }))
+        Ok(Some(AttemptRecorded { outgoing: step.after, overturned: step.overturned }))
     })
     .await
 }
@@ -65,8 +64,7 @@ async fn hold_parked(
     let Some(sid) = sid else {
         return Ok(Vec::new());
     };
-    let sids = [sid.as_str()];
-    let ((), parked) = try_join!(hold_sids(conn, &sids), events::parked(conn, &sids))?;
+    let ((), parked) = try_join!(hold_sid(conn, sid), events::parked(conn, sid))?;
     Ok(parked)
 }
 

@@ -8,9 +8,6 @@ mod events;
 #[cfg(feature = "testing")]
 mod explain;
 mod failure;
-mod feed;
-mod groups;
-mod hooks;
 mod housekeeping;
 mod idempotency;
 mod inbound;
@@ -22,7 +19,6 @@ mod locks;
 mod migrate;
 mod outgoing;
 mod pool;
-mod pooler;
 mod prepared;
 mod reading;
 mod reconciliation;
@@ -32,18 +28,11 @@ mod schema;
 mod settings;
 mod status;
 mod store;
-mod subscriptions;
-mod survey;
 mod tenants;
-mod tls;
-mod transaction;
 mod verdicts;
 
-pub use groups::{GroupCounts, GroupSettings};
 #[cfg(feature = "testing")]
 pub use migrate::revert_all;
 pub use migrate::{MigrateError, migrate};
-pub use pool::Connections;
-pub use pooler::{UnusableWay, check_way};
 pub use settings::{InvalidSettings, PgSettings};
 pub use store::PgStore;

@@ -15,7 +15,7 @@ use crate::locks::lock_message;
 use crate::prepared::Prepared;
 use crate::rows::{AttemptRow, OutgoingRow, UnreadableRow};
 use crate::schema::{sms_messages, sms_send_attempts};
-use crate::{conversations, feed, jobs, reading};
+use crate::{conversations, jobs, reading};
 
 /// The message from us with that id or SID; nobody else changes it until the transaction ends.
 pub(crate) async fn lock(
@@ -67,27 +67,13 @@ pub(crate) fn read_attempts(rows: Vec<AttemptRow>) -> QueryResult<Vec<SendAttemp
     Ok(attempts.collect::<Result<_, UnreadableRow>>()?)
 }
 
-/// Writes all that a rule has led to, and tells of it; the job of the ticket ends, if that is still
-/// valid.
+/// Writes all that a rule has led to; the job of `ticket` ends only if that is still valid.
 pub(crate) async fn write(
     conn: &AsyncPgConnection,
     before: &Outgoing,
     step: &Step,
     ticket: Option<Ticket>,
     at: Timestamp,
-) -> QueryResult<()> {
-    let events = step.events(&before.message, at);
-    let ticket = ticket.map(|ticket| (ticket, at));
-    try_join!(write_untold(conn, before, step, ticket), feed::record(conn, &events))?;
-    Ok(())
-}
-
-/// The same without telling of it: whoever writes several at once tells of all together.
-pub(crate) async fn write_untold(
-    conn: &AsyncPgConnection,
-    before: &Outgoing,
-    step: &Step,
-    ticket: Option<(Ticket, Timestamp)>,
 ) -> QueryResult<()> {
     if matches!(step.follow_up, Some(NewJob { job: Job::Send { .. }, .. })) {
         conversations::hold_lane(conn, step.after.message.conversation).await?;
@@ -97,7 +83,7 @@ pub(crate) async fn write_untold(
         write_attempts(conn, before, &step.after),
         touch_conversation(conn, &step.after.message, step.sent_at),
         jobs::enqueue(conn, step.follow_up.as_slice()),
-        end_job(conn, ticket, step),
+        end_job(conn, ticket, step, at),
     )?;
     Ok(())
 }
@@ -155,10 +141,11 @@ async fn touch_conversation(
 
 async fn end_job(
     conn: &AsyncPgConnection,
-    ticket: Option<(Ticket, Timestamp)>,
+    ticket: Option<Ticket>,
     step: &Step,
+    at: Timestamp,
 ) -> QueryResult<()> {
-    if let (Some((ticket, at)), Some(ending)) = (ticket, &step.ending) {
+    if let (Some(ticket), Some(ending)) = (ticket, &step.ending) {
         jobs::finish(conn, ticket, ending, at).await?;
     }
     Ok(())

@@ -107,35 +107,6 @@ diesel::table! {
         lane -> Nullable<Uuid>,
         // Made by the database, each later than all before: never written, only renewed.
         place -> Int8,
-        request_id -> Nullable<Text>,
-        traceparent -> Nullable<Text>,
-    }
-}
-
-// Read and written by statements of its own (`feed`, `hooks`): `sms_events`, `sms_event_deliveries`.
-diesel::table! {
-    sms_subscriptions (id) {
-        id -> Uuid,
-        name -> Text,
-        url -> Text,
-        events -> Array<Text>,
-        all_statuses -> Bool,
-        workflow_type -> Nullable<Text>,
-        tenant -> Nullable<Text>,
-        direction -> Nullable<Text>,
-        when_identified -> Bool,
-        format -> Text,
-        secret -> Text,
-        previous_secret -> Nullable<Text>,
-        previous_secret_until -> Nullable<Timestamptz>,
-        enabled -> Bool,
-        configured -> Bool,
-        failures -> Int4,
-        failing_since -> Nullable<Timestamptz>,
-        paused_until -> Nullable<Timestamptz>,
-        last_error -> Nullable<Text>,
-        created_at -> Timestamptz,
-        updated_at -> Timestamptz,
     }
 }
 

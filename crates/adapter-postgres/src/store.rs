@@ -1,37 +1,27 @@
 //! The ports: one call, one connection, one transaction.
 
-use std::sync::Arc;
-
 use async_trait::async_trait;
 use domain::conversation::{Conversation, ConversationId};
-use domain::event::{Event, EventCursor};
-use domain::hook::ClaimedHook;
 use domain::job::{ClaimedJob, JobEnding, Ticket};
 use domain::language::Language;
 use domain::message::{MessageDetail, MessageId, TwilioSid};
 use domain::outbound::{AttemptEnd, NewAttempt, Outgoing};
 use domain::ports::{
-    Acceptance, Adopted, Annotated, Annotation, AttemptRecorded, Begun, Canceled, Carried, Changed,
-    ConversationKey, ConversationPage, ConversationQuery, ConversationStore, ConversationTally,
-    EventStore, EventSweep, HookClaim, HookEnd, HookQuery, HookView, Housekeeping, JobClaim,
-    JobQuery, JobQueue, JobRetried, JobRetry, JobView, LookupKept, LookupResult, MessageKey,
-    MessagePage, MessageQuery, MessageStore, NewInbound, NewOutbound, NewStatusEvent,
-    OutboundStore, Reconciliation, Recorded, Redelivered, Redelivery, StatusRecorded, StoreError,
-    SubscriptionChange, Survey, Surveyor, Swept, ThreadPage, ThreadQuery,
+    Acceptance, Adopted, Annotated, Annotation, AttemptRecorded, Begun, Canceled, ConversationKey,
+    ConversationPage, ConversationQuery, ConversationStore, Housekeeping, JobClaim, JobQuery,
+    JobQueue, JobRetried, JobRetry, JobView, LookupKept, LookupResult, MessageKey, MessagePage,
+    MessageQuery, MessageStore, NewInbound, NewOutbound, NewStatusEvent, OutboundStore,
+    Reconciliation, Recorded, StatusRecorded, StoreError, Swept, ThreadPage, ThreadQuery,
 };
-use domain::subscription::{Subscription, SubscriptionId};
 use domain::tenant::TenantId;
 use domain::timestamp::Timestamp;
 use tokio::runtime::Handle;
 
-use crate::groups::{GroupCounts, Groups};
-use crate::inbound::InboundGroup;
-use crate::pool::{Connections, Pool};
+use crate::pool::Pool;
 use crate::settings::{InvalidSettings, PgSettings};
-use crate::status::StatusGroup;
 use crate::{
-    acceptance, attempts, checks, conversations, feed, hooks, housekeeping, idempotency, jobs,
-    listing, outgoing, reading, reconciliation, retry, subscriptions, survey, tenants, verdicts,
+    acceptance, attempts, checks, conversations, housekeeping, idempotency, inbound, jobs, listing,
+    outgoing, reading, reconciliation, retry, status, tenants, verdicts,
 };
 
 /// Conversations, messages and jobs on PostgreSQL.
@@ -40,9 +30,7 @@ use crate::{
 /// [`PgSettings::deadline`] and then fails as [`StoreError::Unavailable`]; a call that fails or is
 /// dropped leaves no transaction open.
 pub struct PgStore {
-    pub(crate) pool: Arc<Pool>,
-    messages: Groups<InboundGroup>,
-    reports: Groups<StatusGroup>,
+    pub(crate) pool: Pool,
 }
 
 impl PgStore {
@@ -52,28 +40,8 @@ impl PgStore {
     /// # Errors
     /// [`InvalidSettings`], which says what to change.
     pub fn new(settings: &PgSettings, runtime: Handle) -> Result<Self, InvalidSettings> {
-        let pool = Arc::new(Pool::new(settings, runtime.clone())?);
-        let messages = Groups::start(&pool, settings, runtime.clone());
-        let reports = Groups::start(&pool, settings, runtime);
-        Ok(Self { pool, messages, reports })
-    }
-
-    /// How messages to us shared transactions so far.
-    #[must_use]
-    pub fn message_groups(&self) -> GroupCounts {
-        self.messages.counts()
-    }
-
-    /// How status reports did.
-    #[must_use]
-    pub fn report_groups(&self) -> GroupCounts {
-        self.reports.counts()
-    }
-
-    /// How the connections are used now.
-    #[must_use]
-    pub fn connections(&self) -> Connections {
-        self.pool.usage()
+        let pool = Pool::new(settings, runtime)?;
+        Ok(Self { pool })
     }
 }
 
@@ -81,12 +49,12 @@ impl PgStore {
 impl MessageStore for PgStore {
     #[tracing::instrument(name = "pg.record_inbound", skip_all)]
     async fn record_inbound(&self, inbound: &NewInbound) -> Result<Recorded, StoreError> {
-        self.messages.write(inbound.clone()).await
+        self.pool.run(async |conn| inbound::record(conn, inbound).await).await
     }
 
     #[tracing::instrument(name = "pg.record_status", skip_all)]
     async fn record_status(&self, event: &NewStatusEvent) -> Result<StatusRecorded, StoreError> {
-        self.reports.write(event.clone()).await
+        self.pool.run(async |conn| status::record(conn, event).await).await
     }
 
     #[tracing::instrument(name = "pg.find_conversation", skip_all)]
@@ -225,7 +193,7 @@ impl ConversationStore for PgStore {
         &self,
         conversation: ConversationId,
         at: Timestamp,
-    ) -> Result<Option<Carried>, StoreError> {
+    ) -> Result<Option<Conversation>, StoreError> {
         self.pool.run(async |conn| tenants::carry_language(conn, conversation, at).await).await
     }
 
@@ -235,7 +203,7 @@ impl ConversationStore for PgStore {
         conversation: ConversationId,
         tenant: &TenantId,
         language: Language,
-    ) -> Result<Option<Conversation>, StoreError> {
+    ) -> Result<bool, StoreError> {
         self.pool
             .run(async |conn| {
                 tenants::mark_language_told(conn, conversation, tenant, language).await
@@ -274,90 +242,5 @@ impl JobQueue for PgStore {
     #[tracing::instrument(name = "pg.housekeep", skip_all)]
     async fn housekeep(&self, what: &Housekeeping) -> Result<Swept, StoreError> {
         self.pool.run(async |conn| housekeeping::sweep(conn, what).await).await
-    }
-}
-
-#[async_trait]
-impl EventStore for PgStore {
-    #[tracing::instrument(name = "pg.events_end", skip_all)]
-    async fn events_end(&self) -> Result<EventCursor, StoreError> {
-        self.pool.run(async |conn| feed::end(conn).await).await
-    }
-
-    #[tracing::instrument(name = "pg.read_events", skip_all)]
-    async fn read_events(&self, behind: EventCursor, limit: u32) -> Result<Vec<Event>, StoreError> {
-        self.pool.run(async |conn| feed::read(conn, behind, limit).await).await
-    }
-
-    #[tracing::instrument(name = "pg.create_subscription", skip_all)]
-    async fn create_subscription(&self, new: &Subscription) -> Result<bool, StoreError> {
-        self.pool.run(async |conn| subscriptions::create(conn, new).await).await
-    }
-
-    #[tracing::instrument(name = "pg.list_subscriptions", skip_all)]
-    async fn list_subscriptions(&self) -> Result<Vec<Subscription>, StoreError> {
-        self.pool.run(async |conn| subscriptions::list(conn).await).await
-    }
-
-    #[tracing::instrument(name = "pg.change_subscription", skip_all)]
-    async fn change_subscription(
-        &self,
-        id: SubscriptionId,
-        change: &SubscriptionChange,
-    ) -> Result<Changed, StoreError> {
-        self.pool.run(async |conn| subscriptions::change(conn, id, change).await).await
-    }
-
-    #[tracing::instrument(name = "pg.delete_subscription", skip_all)]
-    async fn delete_subscription(&self, id: SubscriptionId) -> Result<bool, StoreError> {
-        self.pool.run(async |conn| subscriptions::delete(conn, id).await).await
-    }
-
-    #[tracing::instrument(name = "pg.claim_hooks", skip_all)]
-    async fn claim_hooks(&self, claim: &HookClaim) -> Result<Vec<ClaimedHook>, StoreError> {
-        self.pool.run(async |conn| hooks::claim(conn, claim).await).await
-    }
-
-    #[tracing::instrument(name = "pg.finish_hook", skip_all)]
-    async fn finish_hook(&self, end: &HookEnd) -> Result<bool, StoreError> {
-        self.pool.run(async |conn| hooks::finish(conn, end).await).await
-    }
-
-    #[tracing::instrument(name = "pg.list_hooks", skip_all)]
-    async fn list_hooks(&self, query: &HookQuery) -> Result<Vec<HookView>, StoreError> {
-        self.pool.run(async |conn| hooks::list(conn, query).await).await
-    }
-
-    #[tracing::instrument(name = "pg.redeliver", skip_all)]
-    async fn redeliver(&self, wish: &Redelivery) -> Result<Redelivered, StoreError> {
-        self.pool.run(async |conn| hooks::redeliver(conn, wish).await).await
-    }
-
-    #[tracing::instrument(name = "pg.park_overdue", skip_all)]
-    async fn park_overdue(
-        &self,
-        before: Timestamp,
-        at: Timestamp,
-        limit: u32,
-    ) -> Result<u64, StoreError> {
-        self.pool.run(async |conn| hooks::park_overdue(conn, before, at, limit).await).await
-    }
-
-    #[tracing::instrument(name = "pg.sweep_events", skip_all)]
-    async fn sweep_events(&self, what: &EventSweep) -> Result<u64, StoreError> {
-        self.pool.run(async |conn| hooks::sweep(conn, what).await).await
-    }
-}
-
-#[async_trait]
-impl Surveyor for PgStore {
-    #[tracing::instrument(name = "pg.survey", skip_all)]
-    async fn survey(&self) -> Result<Survey, StoreError> {
-        self.pool.run(async |conn| survey::survey(conn).await).await
-    }
-
-    #[tracing::instrument(name = "pg.census", skip_all)]
-    async fn census(&self) -> Result<Vec<ConversationTally>, StoreError> {
-        self.pool.run(async |conn| survey::census(conn).await).await
     }
 }

@@ -6,12 +6,11 @@ use diesel::sql_types::Bool;
 use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
 use domain::job::Job;
 use domain::message::{Message, MessageId, TwilioSid};
-use domain::outbound::Moved;
 use domain::ports::{Adopted, Canceled, MessageKey, NewStatusEvent};
 use domain::timestamp::Timestamp;
 use futures_util::try_join;
 
-use crate::locks::hold_sids;
+use crate::locks::hold_sid;
 use crate::prepared::Prepared;
 use crate::schema::sms_messages;
 use crate::{events, jobs, outgoing, status};
@@ -22,14 +21,13 @@ pub(crate) async fn adopt(
     event: &NewStatusEvent,
 ) -> QueryResult<Adopted> {
     let sid = &event.report.twilio_sid;
-    let sids = [sid.as_str()];
     conn.transaction(async |conn| {
         let conn = &*conn;
         let ((), is_taken, named, parked) = try_join!(
-            hold_sids(conn, &sids),
+            hold_sid(conn, sid),
             is_known(conn, sid),
             status::lock_nameless(conn, event.report.message),
-            events::parked(conn, &sids),
+            events::parked(conn, sid),
         )?;
         let Some(named) = named.filter(|_| !is_taken) else {
             return Ok(Adopted::NotIt);
@@ -38,8 +36,7 @@ pub(crate) async fn adopt(
             return Ok(Adopted::Wait);
         }
         let step = status::apply(conn, &named, event, &parked).await?;
-        let moved = Moved::between(&named.message, &step.after.message);
-        Ok(Adopted::Taken { overturned: step.overturned, moved })
+        Ok(Adopted::Taken { overturned: step.overturned })
     })
     .await
 }

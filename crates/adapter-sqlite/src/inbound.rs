@@ -2,13 +2,11 @@
 
 use diesel::prelude::*;
 use domain::conversation::Conversation;
-use domain::event::NewEvent;
-use domain::message::Message;
-use domain::ports::{ConversationKey, MessageKey, NewInbound, Recorded};
+use domain::ports::{ConversationKey, NewInbound, Recorded};
 
 use crate::delivery::StoredDelivery;
 use crate::failure::Failure;
-use crate::{feed, jobs, reading, writing};
+use crate::{jobs, reading, writing};
 
 /// Writes all that `inbound` leads to. Writes come one after the other, so to look for the SID
 /// first is enough: a repeat leaves nothing.
@@ -35,7 +33,6 @@ pub(crate) fn record(
     for job in after.follow_ups(&inbound.follow_ups()) {
         jobs::enqueue(conn, &job)?;
     }
-    feed::record(conn, &NewEvent::of_inbound(inbound, &before, &after))?;
     Ok(Recorded::New {
         message: inbound.id,
         conversation: after.id,
@@ -50,13 +47,6 @@ fn repeat(
     inbound: &NewInbound,
 ) -> Result<Recorded, Failure> {
     let further = stored.state.advance_inbound(inbound.message.status);
-    if further != stored.state {
-        let before = reading::message(conn, &MessageKey::Id(stored.message))?;
-        stored.move_to(conn, &further, inbound.received_at)?;
-        let before = before.ok_or(Failure::Unreadable("message"))?;
-        let after = Message { delivery: further, ..before.clone() };
-        let events = NewEvent::of_change(&before, &after, false, inbound.received_at);
-        feed::record(conn, &events)?;
-    }
+    stored.move_to(conn, &further, inbound.received_at)?;
     Ok(Recorded::Duplicate { message: stored.message })
 }

@@ -17,8 +17,6 @@ mod connection;
 mod conversations;
 mod delivery;
 mod failure;
-mod feed;
-mod hooks;
 mod housekeeping;
 mod idempotency;
 mod inbound;
@@ -38,8 +36,6 @@ mod rows;
 mod schema;
 mod status;
 mod store;
-mod subscriptions;
-mod survey;
 mod tenants;
 #[cfg(feature = "testing")]
 mod testing;

@@ -192,7 +192,7 @@ impl TwilioClient {
 
 #[async_trait]
 impl Provider for TwilioClient {
-    #[tracing::instrument(name = "twilio.send", skip_all, fields(otel.kind = "client", message_id = %order.message))]
+    #[tracing::instrument(name = "twilio.send", skip_all, fields(message = %order.message))]
     async fn send(&self, order: &SendOrder) -> SendOutcome {
         let answer = self.create(order).await;
         if let Err(error) = &answer {
@@ -206,7 +206,7 @@ impl Provider for TwilioClient {
         self.timeout
     }
 
-    #[tracing::instrument(name = "twilio.find_sent", skip_all, fields(otel.kind = "client"))]
+    #[tracing::instrument(name = "twilio.find_sent", skip_all)]
     async fn find_sent(&self, sought: &Sought) -> Result<Vec<ProviderMessage>, ProviderError> {
         let mut found = Vec::new();
         let mut page = self.first_page(&sought.to).await?;
@@ -222,7 +222,7 @@ impl Provider for TwilioClient {
         Err(outcome::odd_list("the list is too long to be read"))
     }
 
-    #[tracing::instrument(name = "twilio.fetch", skip_all, fields(otel.kind = "client", twilio_sid = %sid))]
+    #[tracing::instrument(name = "twilio.fetch", skip_all, fields(twilio_sid = %sid))]
     async fn fetch(&self, sid: &TwilioSid) -> Result<Option<ProviderMessage>, ProviderError> {
         // Anything else would be another path; no message of Twilio's has such a SID.
         if !sid.as_str().bytes().all(|byte| byte.is_ascii_alphanumeric()) {
@@ -239,7 +239,7 @@ impl Provider for TwilioClient {
         }
     }
 
-    #[tracing::instrument(name = "twilio.list_since", skip_all, fields(otel.kind = "client"))]
+    #[tracing::instrument(name = "twilio.list_since", skip_all)]
     async fn list_since(
         &self,
         to: &Text,
@@ -256,7 +256,7 @@ impl Provider for TwilioClient {
         Ok(ProviderPage { messages: page.messages, next: next.as_deref().map(token) })
     }
 
-    #[tracing::instrument(name = "twilio.check", skip_all, fields(otel.kind = "client"))]
+    #[tracing::instrument(name = "twilio.check", skip_all)]
     async fn check(&self) -> Result<(), ProviderError> {
         let account = self.twilio.fetch_account(&self.account_sid).await;
         match account.map_err(outcome::of_asking)?.status.as_deref() {

@@ -72,8 +72,6 @@ pub enum Thing {
     Message,
     /// A job, by id.
     Job,
-    /// A subscription, by id.
-    Subscription,
 }
 
 impl From<StoreError> for Error {
@@ -100,7 +98,6 @@ impl fmt::Display for Thing {
             Self::Conversation => "conversation",
             Self::Message => "message",
             Self::Job => "job",
-            Self::Subscription => "subscription",
         })
     }
 }

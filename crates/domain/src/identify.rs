@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use crate::conversation::{Conversation, ConversationId};
 use crate::job::{Backoff, ClaimedJob, JobEnding, JobId};
-use crate::origin::Origin;
-use crate::phone::{Region, lookup_variants, masked};
+use crate::language::Language;
+use crate::phone::{Region, lookup_variants};
 use crate::ports::{
     Chance, Clock, ConversationKey, ConversationStore, DirectoryError, IdSource, JobQueue,
-    LanguageTaken, LookupResult, MessageStore, Reconciliation, StoreError, TenantDirectory,
-    TenantMatch, TenantProfiles,
+    LookupResult, MessageStore, Reconciliation, StoreError, TenantDirectory, TenantMatch,
+    TenantProfiles,
 };
 use crate::tenant::TenantId;
 use crate::text::Text;
@@ -156,10 +156,7 @@ impl Identify {
         let now = self.ports.clock.now();
         let carried = self.ports.conversations.carry_language(conversation, now).await?;
         let (told, ending) = match carried {
-            Some(carried) => {
-                carried.taken.iter().for_each(|taken| audit(taken, Some(conversation)));
-                self.tell(job, &carried.conversation).await?
-            }
+            Some(conversation) => self.tell(job, &conversation).await?,
             None => (Told::Nothing, JobEnding::Done),
         };
         self.ports.queue.finish_job(job.ticket, &ending, self.ports.clock.now()).await?;
@@ -191,8 +188,6 @@ impl Identify {
         let Some(directory) = &self.ports.directory else {
             return Ok((Identified::Later, self.again(job, "there is no directory", None)));
         };
-        let span = tracing::Span::current();
-        span.record("phone", masked(conversation.phone_number_canonical.as_str()));
         let mut named = TenantMatch::Nobody;
         for spelling in lookup_variants(&conversation.phone_number_original, self.rules.region) {
             match directory.look_up(&Text::new(spelling)).await {
@@ -204,43 +199,31 @@ impl Identify {
                 Err(error) => return Ok((Identified::Later, self.trouble(job, &error))),
             }
         }
-        let identified = match named {
-            TenantMatch::Tenant(ref tenant) => {
-                span.record("tenant_id", tenant.as_str());
-                Identified::Found
-            }
-            TenantMatch::Nobody => Identified::Nobody,
+        let (identified, tenant) = match named {
+            TenantMatch::Tenant(tenant) => (Identified::Found, Some(tenant)),
+            TenantMatch::Nobody => (Identified::Nobody, None),
             TenantMatch::Ambiguous => {
                 tracing::warn!(conversation_id = %conversation.id, "several tenants for one number");
-                Identified::Ambiguous
+                (Identified::Ambiguous, None)
             }
         };
-        self.keep(job, conversation.id, named).await?;
+        self.keep(conversation.id, tenant).await?;
         Ok((identified, JobEnding::Done))
     }
 
     async fn keep(
         &self,
-        job: &ClaimedJob,
         conversation: ConversationId,
-        named: TenantMatch,
+        tenant: Option<TenantId>,
     ) -> Result<(), StoreError> {
-        let is_ambiguous = named == TenantMatch::Ambiguous;
-        let tenant = match named {
-            TenantMatch::Tenant(tenant) => Some(tenant),
-            TenantMatch::Nobody | TenantMatch::Ambiguous => None,
-        };
         let at = self.ports.clock.now();
         let language_job = JobId(self.ports.ids.next());
-        let origin = job.origin.clone();
-        let found = LookupResult { conversation, tenant, is_ambiguous, at, language_job, origin };
-        let Some(kept) = self.ports.conversations.record_lookup(&found).await? else {
-            return Ok(());
-        };
-        if let Some(taken) = &kept.taken {
-            audit(taken, None);
-        }
-        if kept.before.is_some() && kept.before != kept.after {
+        let found = LookupResult { conversation, tenant, at, language_job };
+        let kept = self.ports.conversations.record_lookup(&found).await?;
+        if let Some(kept) = kept
+            && kept.before.is_some()
+            && kept.before != kept.after
+        {
             tracing::warn!(
                 conversation_id = %conversation,
                 previous_tenant_id = kept.before.as_ref().map(TenantId::as_str),
@@ -257,48 +240,36 @@ impl Identify {
         conversation: &Conversation,
     ) -> Result<(Told, JobEnding), StoreError> {
         let language = conversation.language.language;
-        let Some(tenant) = conversation.tenant_id.as_ref().filter(|_| self.is_news(conversation))
-        else {
+        let (Some(tenant), Some(profiles)) = (&conversation.tenant_id, &self.ports.profiles) else {
             return Ok((Told::Nothing, JobEnding::Done));
         };
-        // Where there are no profiles it counts as told: the others of the tenant were, and no
-        // further text needs to say it again.
-        if let Some(profiles) = &self.ports.profiles {
-            match profiles.set_language(tenant, language).await {
-                Ok(answer) => {
-                    tracing::info!(conversation_id = %conversation.id, ?answer, "language told");
+        if language == Language::Unknown || conversation.told_language == Some(language) {
+            return Ok((Told::Nothing, JobEnding::Done));
+        }
+        match profiles.set_language(tenant, language).await {
+            Ok(answer) => {
+                tracing::info!(conversation_id = %conversation.id, ?answer, "language told");
+                let conversations = &self.ports.conversations;
+                if conversations.mark_language_told(conversation.id, tenant, language).await? {
+                    return Ok((Told::Done, JobEnding::Done));
                 }
-                Err(error) => return Ok((Told::Later, self.trouble(job, &error))),
+                // It is another tenant's by now, who was told nothing yet.
+                let run_at = self.ports.clock.now();
+                Ok((Told::Later, JobEnding::Continue { job: job.job, run_at }))
             }
+            Err(error) => Ok((Told::Later, self.trouble(job, &error))),
         }
-        let conversations = &self.ports.conversations;
-        let told = conversations.mark_language_told(conversation.id, tenant, language).await?;
-        if told.is_some_and(|told| !self.is_news(&told)) {
-            return Ok((Told::Done, JobEnding::Done));
-        }
-        // It is another tenant's by now, who was told nothing yet; or somebody wrote in another
-        // language while the profile was told, when that was not news.
-        let run_at = self.ports.clock.now();
-        Ok((Told::Later, JobEnding::Continue { job: job.job, run_at }))
-    }
-
-    /// Whether the language that a conversation has now is worth telling.
-    fn is_news(&self, conversation: &Conversation) -> bool {
-        let (id, now) = (JobId(self.ports.ids.next()), self.ports.clock.now());
-        conversation.language_news(id, now, &Origin::default()).is_some()
     }
 
     fn trouble(&self, job: &ClaimedJob, error: &DirectoryError) -> JobEnding {
         let retry_after = match error {
             DirectoryError::Unavailable { retry_after, source } => {
-                let error: &(dyn std::error::Error + 'static) = source.as_ref();
-                tracing::warn!(error, "no answer");
+                tracing::warn!(job = %job.ticket.id, error = %source, "no answer");
                 *retry_after
             }
             // An operator must act; until then it is asked again now and then.
             DirectoryError::Rejected(source) => {
-                let error: &(dyn std::error::Error + 'static) = source.as_ref();
-                tracing::error!(error, "the question is refused");
+                tracing::error!(job = %job.ticket.id, error = %source, "the question is refused");
                 None
             }
         };
@@ -311,19 +282,4 @@ impl Identify {
         let wait = wait.max(retry_after.unwrap_or_default());
         JobEnding::Retry { run_at: self.ports.clock.now().after(wait), error: error.to_owned() }
     }
-}
-
-/// One line for each language that a conversation took over from the others of its tenant;
-/// confidences are in thousandths. `from` is the conversation that it was carried from.
-fn audit(taken: &LanguageTaken, from: Option<ConversationId>) {
-    tracing::info!(
-        target: "audit::language",
-        conversation_id = %taken.conversation,
-        from_conversation_id = from.map(tracing::field::display),
-        previous = taken.before.language.as_str(),
-        previous_confidence = taken.before.confidence.thousandths(),
-        chosen = taken.after.language.as_str(),
-        chosen_confidence = taken.after.confidence.thousandths(),
-        "language taken over from the tenant"
-    );
 }

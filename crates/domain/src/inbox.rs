@@ -6,7 +6,6 @@ use crate::conversation::{ConversationId, LookupAges};
 use crate::job::JobId;
 use crate::language::Detection;
 use crate::message::{InboundMessage, MessageId, Source};
-use crate::origin::Origin;
 use crate::ports::{
     Clock, IdSource, LanguageDetector, MessageStore, NewInbound, Recorded, StoreError,
 };
@@ -18,27 +17,20 @@ pub struct Inbox {
     detector: Arc<dyn LanguageDetector>,
     clock: Arc<dyn Clock>,
     ids: Arc<dyn IdSource>,
-    lookup_ages: Option<LookupAges>,
-    origin: Origin,
+    lookup_ages: LookupAges,
 }
 
 impl Inbox {
-    /// An inbox on these ports. Without ages no tenant is looked up.
+    /// An inbox on these ports.
     #[must_use]
     pub fn new(
         store: Arc<dyn MessageStore>,
         detector: Arc<dyn LanguageDetector>,
         clock: Arc<dyn Clock>,
         ids: Arc<dyn IdSource>,
-        lookup_ages: Option<LookupAges>,
+        lookup_ages: LookupAges,
     ) -> Self {
-        Self { store, detector, clock, ids, lookup_ages, origin: Origin::default() }
-    }
-
-    /// The same inbox, for a request: what it records follows from that.
-    #[must_use]
-    pub fn caused_by(&self, origin: Origin) -> Self {
-        Self { origin, ..self.clone() }
+        Self { store, detector, clock, ids, lookup_ages }
     }
 
     /// Records `message` and all that must follow from it, in one transaction.
@@ -67,7 +59,6 @@ impl Inbox {
             detection,
             source: Source::Webhook,
             received_at: self.clock.now(),
-            origin: self.origin.clone(),
             message,
         }
     }

@@ -9,7 +9,6 @@ use uuid::Uuid;
 use crate::conversation::ConversationId;
 use crate::language::Language;
 use crate::message::{MessageId, id};
-use crate::origin::Origin;
 use crate::timestamp::Timestamp;
 
 id! {
@@ -25,6 +24,9 @@ impl JobId {
     }
 }
 
+/// Sets the lanes of languages apart from those of messages.
+const LANGUAGE_LANES: u128 = 1;
+
 /// A thing to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Job {
@@ -39,9 +41,6 @@ pub enum Job {
         conversation: ConversationId,
         /// The language that is news. What is told is the one that it is when the job runs.
         language: Language,
-        /// That of its tenant ([`TenantId::lane`](crate::tenant::TenantId::lane)): a profile is
-        /// told one thing after the other.
-        lane: Uuid,
     },
     /// Hand a message over to Twilio.
     Send {
@@ -77,7 +76,7 @@ impl Job {
         let thing = match self {
             Self::TenantLookup { conversation } => conversation.0,
             // A further change while the first is being told is a thing of its own.
-            Self::TellLanguage { conversation, language, .. } => {
+            Self::TellLanguage { conversation, language } => {
                 return format!("{}:{conversation}:{}", self.kind(), language.as_str());
             }
             Self::Send { message, .. } | Self::ResolveSend { message, .. } => message.0,
@@ -90,11 +89,9 @@ impl Job {
     pub fn payload(&self) -> Value {
         match self {
             Self::TenantLookup { conversation } => json!({ "conversation_id": conversation.0 }),
-            Self::TellLanguage { conversation, language, lane } => json!({
-                "conversation_id": conversation.0,
-                "language": language.as_str(),
-                "lane": lane,
-            }),
+            Self::TellLanguage { conversation, language } => {
+                json!({ "conversation_id": conversation.0, "language": language.as_str() })
+            }
             Self::Send { message, conversation } => {
                 json!({ "message_id": message.0, "conversation_id": conversation.0 })
             }
@@ -109,7 +106,10 @@ impl Job {
     pub fn lane(&self) -> Option<Uuid> {
         match self {
             Self::Send { conversation, .. } => Some(conversation.0),
-            Self::TellLanguage { lane, .. } => Some(*lane),
+            // Not the lane of its messages: neither waits for the other.
+            Self::TellLanguage { conversation, .. } => {
+                Some(Uuid::from_u128(conversation.0.as_u128() ^ LANGUAGE_LANES))
+            }
             Self::TenantLookup { .. } | Self::ResolveSend { .. } => None,
         }
     }
@@ -125,8 +125,7 @@ impl Job {
             "tenant_lookup" => Self::TenantLookup { conversation: conversation()? },
             "tell_language" => {
                 let language = Language::from_word(payload.get("language")?.as_str()?)?;
-                let conversation = conversation()?;
-                Self::TellLanguage { conversation, language, lane: id("lane")? }
+                Self::TellLanguage { conversation: conversation()?, language }
             }
             "send" => Self::Send { message: message()?, conversation: conversation()? },
             "resolve_send" => Self::ResolveSend { message: message()?, looks: number("looks")? },
@@ -136,7 +135,7 @@ impl Job {
 }
 
 /// A job to be written.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NewJob {
     /// Its id.
     pub id: JobId,
@@ -144,8 +143,6 @@ pub struct NewJob {
     pub job: Job,
     /// Not before this time.
     pub run_at: Timestamp,
-    /// What it follows from.
-    pub origin: Origin,
 }
 
 /// Where a job stands.
@@ -193,7 +190,7 @@ pub struct Ticket {
 }
 
 /// A job that a worker has to itself for a time.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ClaimedJob {
     /// The right to it.
     pub ticket: Ticket,
@@ -203,8 +200,6 @@ pub struct ClaimedJob {
     pub failures: u32,
     /// Until then nobody else claims it.
     pub lease_until: Timestamp,
-    /// What it follows from.
-    pub origin: Origin,
 }
 
 /// What becomes of a job after a worker has had it.
@@ -270,7 +265,7 @@ mod tests {
             (MessageId(Uuid::from_u128(1)), ConversationId(Uuid::from_u128(2)));
         for job in [
             Job::TenantLookup { conversation },
-            Job::TellLanguage { conversation, language: Language::Spanish, lane: Uuid::max() },
+            Job::TellLanguage { conversation, language: Language::Spanish },
             Job::Send { message, conversation },
             Job::ResolveSend { message, looks: 3 },
         ] {

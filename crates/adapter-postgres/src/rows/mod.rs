@@ -8,12 +8,9 @@
 
 mod attempt;
 mod conversation;
-mod event;
-mod hook;
 mod job;
 mod key;
 mod sending;
-mod subscription;
 
 use diesel::dsl::{AsSelect, SqlTypeOf};
 use diesel::pg::Pg;
@@ -33,12 +30,9 @@ use crate::schema::{sms_message_status_events, sms_messages};
 
 pub(crate) use attempt::AttemptRow;
 pub(crate) use conversation::{ConversationColumns, ConversationRow, read_conversations};
-pub(crate) use event::{EventRow, event_kind};
-pub(crate) use hook::{DueHookRow, HookViewRow};
 pub(crate) use job::{DueRow, JobRow, JobViewRow};
 pub(crate) use key::KeyRow;
 pub(crate) use sending::{OutgoingRow, SendingRow};
-pub(crate) use subscription::{HealthRow, SubscriptionRow};
 
 /// A stored value that the domain has no meaning for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -153,8 +147,9 @@ impl TryFrom<DeliveryRow> for DeliveryState {
 }
 
 /// A row of `sms_message_status_events`.
-#[derive(Queryable, Selectable)]
+#[derive(Insertable, Queryable, Selectable)]
 #[diesel(table_name = sms_message_status_events, check_for_backend(Pg))]
+#[diesel(treat_none_as_default_value = false)]
 pub(crate) struct StatusEventRow {
     id: Uuid,
     message_id: Option<Uuid>,
@@ -164,6 +159,21 @@ pub(crate) struct StatusEventRow {
     error_code: Option<String>,
     raw_webhook_data: Option<Value>,
     created_at: OffsetDateTime,
+}
+
+impl From<StatusEvent> for StatusEventRow {
+    fn from(event: StatusEvent) -> Self {
+        Self {
+            id: event.id.0,
+            message_id: event.message.map(|id| id.0),
+            twilio_sid: event.twilio_sid.to_string(),
+            provider_status: event.provider_status,
+            event_status: event.event_status.as_str().to_owned(),
+            error_code: event.error_code,
+            raw_webhook_data: stored(event.raw),
+            created_at: event.created_at.into(),
+        }
+    }
 }
 
 impl TryFrom<StatusEventRow> for StatusEvent {
@@ -184,10 +194,9 @@ impl TryFrom<StatusEventRow> for StatusEvent {
     }
 }
 
-/// The column for what a request carried, as text; null where it carried nothing.
-pub(crate) fn raw_text(raw: &RawPayload) -> QueryResult<Option<String>> {
-    let given = Some(raw.members()).filter(|members| !members.is_empty());
-    given.map(json_text).transpose()
+/// The column for what a request carried; null where it carried nothing.
+pub(crate) fn stored(raw: RawPayload) -> Option<Value> {
+    (!raw.members().is_empty()).then(|| raw.into_json())
 }
 
 /// What such a column holds.
@@ -206,19 +215,6 @@ fn status(column: &'static str, word: &str) -> Result<DeliveryStatus, Unreadable
 
 fn json(value: &impl serde::Serialize) -> QueryResult<Value> {
     serde_json::to_value(value).map_err(|error| QueryError::SerializationError(Box::new(error)))
-}
-
-/// One column of many rows, for statements over arrays.
-pub(crate) fn column<'a, Row, Value>(
-    rows: &'a [Row],
-    value: impl FnMut(&'a Row) -> Value,
-) -> Vec<Value> {
-    rows.iter().map(value).collect()
-}
-
-/// A value of JSON as text, for statements over arrays.
-pub(crate) fn json_text(value: &impl serde::Serialize) -> QueryResult<String> {
-    serde_json::to_string(value).map_err(|error| QueryError::SerializationError(Box::new(error)))
 }
 
 /// A number that is never negative in a column that may be.

@@ -4,7 +4,6 @@
 mod agreement;
 mod database;
 mod deadlines;
-mod groups;
 mod migrations;
 mod outages;
 mod pages;
@@ -12,4 +11,3 @@ mod queue;
 mod sending;
 mod sharing;
 mod tenants;
-mod tls;

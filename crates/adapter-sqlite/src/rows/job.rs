@@ -3,7 +3,6 @@
 use diesel::prelude::*;
 use diesel::sqlite::Sqlite;
 use domain::job::{Job, JobId, JobState, NewJob};
-use domain::origin::Origin;
 use domain::ports::JobView;
 use domain::timestamp::Timestamp;
 use serde_json::Value;
@@ -31,17 +30,6 @@ pub(crate) struct JobRow {
     created_at: String,
     updated_at: String,
     finished_at: Option<String>,
-    request_id: Option<String>,
-    traceparent: Option<String>,
-}
-
-/// A job that may be claimed, with its place.
-#[derive(QueryableByName)]
-#[diesel(table_name = jobs, check_for_backend(Sqlite))]
-pub(crate) struct DueRow {
-    #[diesel(embed)]
-    pub(crate) job: JobRow,
-    pub(crate) place: i64,
 }
 
 impl JobRow {
@@ -62,8 +50,6 @@ impl JobRow {
             created_at: run_at.clone(),
             updated_at: run_at.clone(),
             finished_at: None,
-            request_id: new.origin.request_id.clone(),
-            traceparent: new.origin.traceparent.clone(),
             run_at,
         }
     }
@@ -79,12 +65,6 @@ impl JobRow {
     pub(crate) fn job(&self) -> Option<Job> {
         let payload = serde_json::from_str(&self.payload).ok()?;
         Job::from_stored(&self.kind, &payload)
-    }
-
-    /// What it follows from.
-    pub(crate) fn origin(&self) -> Origin {
-        let (request_id, traceparent) = (self.request_id.clone(), self.traceparent.clone());
-        Origin { request_id, traceparent }
     }
 
     pub(crate) fn id(&self) -> Result<JobId, Failure> {

@@ -17,7 +17,6 @@ use crate::error::{Error, Invalid, Thing};
 use crate::idempotency::{IdempotencyClaim, IdempotencyKey};
 use crate::job::{Backoff, ClaimedJob, JobId};
 use crate::message::{Message, MessageId};
-use crate::origin::Origin;
 use crate::outbound::Outgoing;
 use crate::phone::Region;
 use crate::ports::{
@@ -40,7 +39,6 @@ pub struct Outbox {
     senders: Senders,
     pause: Arc<AccountPause>,
     pace: Arc<Pace>,
-    origin: Origin,
 }
 
 /// What an [`Outbox`] needs from outside.
@@ -80,7 +78,7 @@ pub struct SendRules {
     /// For so long an idempotency key is kept.
     pub keep_keys: Duration,
     /// How long what a tenant lookup said is believed.
-    pub lookup_ages: Option<LookupAges>,
+    pub lookup_ages: LookupAges,
     /// The least time between two messages of one sender; `None`: as fast as it goes.
     pub pacing: Option<Duration>,
 }
@@ -101,14 +99,7 @@ impl Outbox {
     #[must_use]
     pub fn new(ports: OutboxPorts, rules: SendRules, senders: Senders) -> Self {
         let pace = Arc::new(Pace::new(rules.pacing));
-        let (pause, origin) = (Arc::new(AccountPause::default()), Origin::default());
-        Self { ports, rules, senders, pause, pace, origin }
-    }
-
-    /// The same outbox, for a request: what it takes in follows from that.
-    #[must_use]
-    pub fn caused_by(&self, origin: Origin) -> Self {
-        Self { origin, ..self.clone() }
+        Self { ports, rules, senders, pause: Arc::new(AccountPause::default()), pace }
     }
 
     /// Takes a message in, durably, or finds the one that an earlier request made. `caller` is the
@@ -142,11 +133,6 @@ impl Outbox {
             Acceptance::NoConversation => {
                 Err(invalid("conversation_id", "there is no such conversation"))
             }
-            Acceptance::CannotBeTexted => Err(invalid(
-                "conversation_id",
-                "is a conversation with nobody who can be texted: one of our own numbers, a short \
-                 code, or a sender without a number",
-            )),
             Acceptance::OtherNumber => {
                 Err(invalid("to", "is not the number of conversation_id: leave one of them out"))
             }
@@ -238,7 +224,6 @@ impl Outbox {
             accepted_at: now,
             expires_at: now.after(self.rules.expiry),
             lease_until: now.after(self.rules.lease),
-            origin: self.origin.clone(),
         })
     }
 }

@@ -5,11 +5,9 @@
 //! and a named test in the contract suite for every promise.
 
 mod conversations;
-mod events;
 mod jobs;
 mod outbound;
 mod provider;
-mod survey;
 mod tenants;
 mod work;
 
@@ -25,17 +23,13 @@ use crate::message::{
     Direction, EventId, InboundMessage, Message, MessageDetail, MessageId, Source, StatusEvent,
     TwilioSid,
 };
-use crate::origin::Origin;
-use crate::outbound::Moved;
 use crate::phone::Address;
 use crate::timestamp::Timestamp;
 
 pub use conversations::*;
-pub use events::*;
 pub use jobs::*;
 pub use outbound::*;
 pub use provider::*;
-pub use survey::*;
 pub use tenants::*;
 pub use work::*;
 
@@ -105,8 +99,8 @@ pub struct NewInbound {
     pub lookup_job: JobId,
     /// The id that the job gets which tells the tenant's profile of the language, if one is needed.
     pub language_job: JobId,
-    /// How long what a lookup said is believed; `None` where nobody can be asked.
-    pub lookup_ages: Option<LookupAges>,
+    /// How long what a lookup said is believed.
+    pub lookup_ages: LookupAges,
     /// The message.
     pub message: InboundMessage,
     /// What its text tells about its language.
@@ -115,8 +109,6 @@ pub struct NewInbound {
     pub source: Source,
     /// When we did.
     pub received_at: Timestamp,
-    /// What it follows from.
-    pub origin: Origin,
 }
 
 impl NewInbound {
@@ -126,10 +118,8 @@ impl NewInbound {
         FollowUps {
             lookup_job: self.lookup_job,
             language_job: self.language_job,
-            heard: self.detection.language,
             lookup_ages: self.lookup_ages,
             at: self.received_at,
-            origin: self.origin.clone(),
         }
     }
 
@@ -224,8 +214,6 @@ pub enum StatusRecorded {
         delivery: DeliveryState,
         /// Whether we had given the message up, and were wrong.
         overturned: bool,
-        /// Where the report moved it; `None` where it did not.
-        moved: Option<Moved>,
     },
     /// No message has that SID yet: the report is kept.
     Parked,

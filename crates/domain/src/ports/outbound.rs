@@ -7,10 +7,8 @@ use crate::conversation::{Conversation, ConversationId, FollowUps, LookupAges};
 use crate::delivery::{DeliveryState, DeliveryStatus};
 use crate::idempotency::IdempotencyClaim;
 use crate::job::{ClaimedJob, Job, JobId, Ticket};
-use crate::language::Language;
 use crate::message::{Direction, Media, Message, MessageId, Source, TwilioSid};
-use crate::origin::Origin;
-use crate::outbound::{AttemptEnd, Beginning, Moved, NewAttempt, Outgoing, Sending};
+use crate::outbound::{AttemptEnd, Beginning, NewAttempt, Outgoing, Sending};
 use crate::phone::Address;
 use crate::senders::Senders;
 use crate::text::Text;
@@ -108,8 +106,8 @@ pub struct NewOutbound {
     pub lookup_job: JobId,
     /// The id that the job gets which tells the tenant's profile of the language, if one is needed.
     pub language_job: JobId,
-    /// How long what a lookup said is believed; `None` where nobody can be asked.
-    pub lookup_ages: Option<LookupAges>,
+    /// How long what a lookup said is believed.
+    pub lookup_ages: LookupAges,
     /// Who it is for.
     pub recipient: Recipient,
     /// What it says.
@@ -132,8 +130,6 @@ pub struct NewOutbound {
     pub lease_until: Timestamp,
     /// Who asked, and how a repetition is known.
     pub idempotency: IdempotencyClaim,
-    /// What it follows from.
-    pub origin: Origin,
 }
 
 /// Who a message is for. At least one of them is given.
@@ -152,10 +148,8 @@ impl NewOutbound {
         FollowUps {
             lookup_job: self.lookup_job,
             language_job: self.language_job,
-            heard: Language::Unknown,
             lookup_ages: self.lookup_ages,
             at: self.accepted_at,
-            origin: self.origin.clone(),
         }
     }
 
@@ -163,12 +157,7 @@ impl NewOutbound {
     /// store has: the conversation with the given id, or else with the address.
     ///
     /// # Errors
-    /// [`Acceptance::NoConversation`], [`Acceptance::OtherNumber`] and
-    /// [`Acceptance::CannotBeTexted`].
-    #[expect(
-        clippy::result_large_err,
-        reason = "made once for each text, and returned by value anyway"
-    )]
+    /// [`Acceptance::NoConversation`] and [`Acceptance::OtherNumber`].
     pub fn open(&self, known: Option<Conversation>) -> Result<Conversation, Acceptance> {
         let Recipient { address, conversation } = &self.recipient;
         match (known, address) {
@@ -176,10 +165,6 @@ impl NewOutbound {
                 if known.phone_number_canonical.as_str() != address.canonical() =>
             {
                 Err(Acceptance::OtherNumber)
-            }
-            // Of an address that is given the same was asked before.
-            (Some(known), None) if !self.senders.can_text(&known.phone_number_canonical) => {
-                Err(Acceptance::CannotBeTexted)
             }
             (Some(known), _) => Ok(known),
             (None, Some((address, original))) if conversation.is_none() => Ok(Conversation::new(
@@ -228,7 +213,6 @@ impl NewOutbound {
             job: self.job(conversation),
             failures: 0,
             lease_until: self.lease_until,
-            origin: self.origin.clone(),
         }
     }
 }
@@ -254,9 +238,6 @@ pub enum Acceptance {
     NoConversation,
     /// The conversation with the given id has another number than the one given.
     OtherNumber,
-    /// The conversation with the given id is with nobody whom a text can be sent to: with one of our
-    /// own numbers, a short code, a name.
-    CannotBeTexted,
 }
 
 /// Whether an attempt may be made.
@@ -275,8 +256,6 @@ pub struct AttemptRecorded {
     pub outgoing: Outgoing,
     /// Whether we had given it up, and were wrong.
     pub overturned: bool,
-    /// Where its end moved the message; `None` where it did not.
-    pub moved: Option<Moved>,
 }
 
 /// Whether a message that Twilio listed is the one sought.
@@ -286,8 +265,6 @@ pub enum Adopted {
     Taken {
         /// Whether we had given the message up, and were wrong.
         overturned: bool,
-        /// Where it moved the message; `None` where it did not.
-        moved: Option<Moved>,
     },
     /// It is another's, or the message has a SID already.
     NotIt,

@@ -13,7 +13,6 @@ use crate::language::{Confidence, Detection, Language};
 use crate::message::{
     Direction, EventId, InboundMessage, Media, Message, MessageId, RawPayload, Source, TwilioSid,
 };
-use crate::origin::Origin;
 use crate::outbound::{AfterUnsent, AttemptEnd, AttemptId, NewAttempt, SendState, Sending};
 use crate::phone::{Address, Region};
 use crate::ports::{
@@ -57,21 +56,11 @@ pub fn inbound(number: u32, from: &str) -> NewInbound {
         conversation: ConversationId(uuid(20_000_000 + number)),
         lookup_job: JobId(uuid(30_000_000 + number)),
         language_job: JobId(uuid(90_000_000 + number)),
-        lookup_ages: Some(lookup_ages()),
+        lookup_ages: lookup_ages(),
         detection: detection(Language::English, 900),
         source: Source::Webhook,
         received_at: at(number),
-        origin: origin(number),
         message: message(sid(number), from, "Hello, my sink is leaking again"),
-    }
-}
-
-/// The request that a message comes from: unlike any other, and a part of a trace.
-#[must_use]
-pub fn origin(number: u32) -> Origin {
-    Origin {
-        request_id: Some(format!("request-{number}")),
-        traceparent: Some(format!("00-4bf92f3577b34da6a3ce929d0e0e4736-{:016x}-01", number + 1)),
     }
 }
 
@@ -169,7 +158,7 @@ pub fn new_outbound(number: u32, to: &str) -> NewOutbound {
         send_job: JobId(uuid(60_000_000 + number)),
         lookup_job: JobId(uuid(30_000_000 + number)),
         language_job: JobId(uuid(90_000_000 + number)),
-        lookup_ages: Some(lookup_ages()),
+        lookup_ages: lookup_ages(),
         recipient: Recipient {
             address: Some((Address::read(&original, Region::default()), original)),
             conversation: None,
@@ -189,7 +178,6 @@ pub fn new_outbound(number: u32, to: &str) -> NewOutbound {
             request_hash: format!("hash {number}"),
             keep: Duration::from_hours(24),
         },
-        origin: origin(number),
     }
 }
 
@@ -211,7 +199,6 @@ pub fn attempt(number: u32, job: &ClaimedJob) -> NewAttempt {
         deadline: at(number + 15),
         resolve_job: JobId(uuid(80_000_000 + number)),
         resolve_at: at(number + 1),
-        origin: job.origin.clone(),
     }
 }
 
@@ -228,7 +215,6 @@ pub fn attempt_end(number: u32, job: &ClaimedJob, outcome: SendOutcome) -> Attem
         resolve_job: JobId(uuid(85_000_000 + number)),
         resolve_at: at(number + 2),
         attended: false,
-        origin: job.origin.clone(),
     }
 }
 

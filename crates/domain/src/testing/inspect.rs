@@ -5,10 +5,7 @@ use async_trait::async_trait;
 use crate::conversation::{Conversation, ConversationId};
 use crate::job::JobId;
 use crate::message::{Message, MessageDetail, StatusEvent};
-use crate::origin::Origin;
-use crate::ports::{
-    ConversationStore, EventStore, JobQueue, MessageStore, OutboundStore, Surveyor,
-};
+use crate::ports::{ConversationStore, JobQueue, MessageStore, OutboundStore};
 use crate::tenant::TenantId;
 use crate::timestamp::Timestamp;
 
@@ -48,15 +45,11 @@ pub struct JobRecord {
     pub last_error: Option<String>,
     /// Until when a worker has it.
     pub lease_expires_at: Option<Timestamp>,
-    /// What it follows from.
-    pub origin: Origin,
 }
 
 /// A store that a test can look into and prepare.
 #[async_trait]
-pub trait Inspect:
-    MessageStore + OutboundStore + ConversationStore + JobQueue + EventStore + Surveyor
-{
+pub trait Inspect: MessageStore + OutboundStore + ConversationStore + JobQueue {
     /// Every row.
     async fn everything(&self) -> Everything;
 

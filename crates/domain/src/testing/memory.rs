@@ -6,20 +6,17 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 
 use super::inspect::{Everything, Inspect, JobRecord};
-use super::memory_events::{EventRow, HookRow};
 use super::memory_outbound::{JobRow, KeyRow};
 use crate::conversation::{Conversation, ConversationId};
-use crate::event::NewEvent;
 use crate::job::{JobId, JobState, NewJob};
 use crate::message::{
     Direction, EventId, Message, MessageDetail, MessageId, RawPayload, StatusEvent, TwilioSid,
 };
-use crate::outbound::{AttemptId, Moved, SendAttempt};
+use crate::outbound::{AttemptId, SendAttempt};
 use crate::ports::{
     ConversationKey, Cursor, MessageKey, MessageStore, NewInbound, NewStatusEvent, Order, Recorded,
     Start, StatusRecorded, StoreError, ThreadPage, ThreadQuery,
 };
-use crate::subscription::{Subscription, SubscriptionId};
 use crate::tenant::TenantId;
 
 /// A [`MessageStore`] in memory: one lock, so that each method is one transaction.
@@ -36,9 +33,6 @@ pub(super) struct Tables {
     pub(super) jobs: BTreeMap<JobId, JobRow>,
     pub(super) attempts: BTreeMap<AttemptId, SendAttempt>,
     pub(super) keys: BTreeMap<(String, String), KeyRow>,
-    pub(super) feed: BTreeMap<i64, EventRow>,
-    pub(super) subscriptions: BTreeMap<SubscriptionId, Subscription>,
-    pub(super) hooks: BTreeMap<(SubscriptionId, i64), HookRow>,
 }
 
 impl InMemoryStore {
@@ -95,13 +89,11 @@ impl Tables {
         let message = &inbound.message;
         if let Some(id) = self.message_of(&message.twilio_sid) {
             if let Some((stored, _)) = self.messages.get_mut(&id) {
-                let before = stored.clone();
-                stored.delivery = before.delivery.advance_inbound(message.status);
-                if *stored != before {
+                let further = stored.delivery.advance_inbound(message.status);
+                if further != stored.delivery {
+                    stored.delivery = further;
                     stored.updated_at = stored.updated_at.max(inbound.received_at);
                 }
-                let events = NewEvent::of_change(&before, stored, false, inbound.received_at);
-                self.note(events);
             }
             return Recorded::Duplicate { message: id };
         }
@@ -116,7 +108,6 @@ impl Tables {
         self.messages.insert(inbound.id, (stored, message.raw.clone()));
         self.conversations.insert(after.id, after.clone());
         self.attach(&message.twilio_sid, inbound.id);
-        self.note(NewEvent::of_inbound(inbound, &before, &after));
         Recorded::New {
             message: inbound.id,
             conversation: after.id,
@@ -141,14 +132,13 @@ impl Tables {
         };
         if stored.direction == Direction::Inbound {
             let (message, delivery) = (stored.id, stored.delivery);
-            return StatusRecorded::Applied { message, delivery, overturned: false, moved: None };
+            return StatusRecorded::Applied { message, delivery, overturned: false };
         }
         let parked = self.attach(&report.twilio_sid, stored.id);
         let step = self.outgoing(&stored).report(report, event.received_at, &parked);
         let (delivery, overturned) = (step.after.message.delivery.clone(), step.overturned);
-        let moved = Moved::between(&stored, &step.after.message);
         self.write(step, None, event.received_at);
-        StatusRecorded::Applied { message: stored.id, delivery, overturned, moved }
+        StatusRecorded::Applied { message: stored.id, delivery, overturned }
     }
 
     /// The message from us with that id, if it has no SID yet.
@@ -204,7 +194,6 @@ impl Tables {
                 failures: 0,
                 last_error: None,
                 lease_expires_at: None,
-                origin: new.origin.clone(),
             },
             lane: new.job.lane(),
             place: self.jobs.values().map(|row| row.place).max().unwrap_or(0) + 1,
@@ -283,5 +272,4 @@ mod tests {
     crate::message_store_contract!(empty);
     crate::outbound_store_contract!(empty);
     crate::conversation_store_contract!(empty);
-    crate::event_store_contract!(empty);
 }

@@ -4,14 +4,11 @@ use async_trait::async_trait;
 
 use super::memory::{InMemoryStore, Tables};
 use crate::conversation::{Conversation, ConversationId};
-use crate::event::NewEvent;
 use crate::job::{Job, NewJob};
 use crate::language::Language;
-use crate::origin::Origin;
 use crate::ports::{
-    Annotated, Annotation, Carried, ConversationCursor, ConversationKey, ConversationPage,
-    ConversationQuery, ConversationStore, LanguageTaken, LookupKept, LookupResult, Reconciliation,
-    StoreError,
+    Annotated, Annotation, ConversationCursor, ConversationKey, ConversationPage,
+    ConversationQuery, ConversationStore, LookupKept, LookupResult, Reconciliation, StoreError,
 };
 use crate::tenant::TenantId;
 use crate::timestamp::Timestamp;
@@ -41,7 +38,7 @@ impl ConversationStore for InMemoryStore {
         &self,
         conversation: ConversationId,
         at: Timestamp,
-    ) -> Result<Option<Carried>, StoreError> {
+    ) -> Result<Option<Conversation>, StoreError> {
         Ok(self.tables().carry_language(conversation, at))
     }
 
@@ -50,8 +47,11 @@ impl ConversationStore for InMemoryStore {
         conversation: ConversationId,
         tenant: &TenantId,
         language: Language,
-    ) -> Result<Option<Conversation>, StoreError> {
-        Ok(self.tables().mark_told(conversation, tenant, language))
+    ) -> Result<bool, StoreError> {
+        let mut tables = self.tables();
+        let known = tables.conversations.get_mut(&conversation);
+        let known = known.filter(|known| known.tenant_id.as_ref() == Some(tenant));
+        Ok(known.map(|known| known.told_language = Some(language)).is_some())
     }
 }
 
@@ -100,21 +100,16 @@ impl Tables {
     fn record_lookup(&mut self, found: &LookupResult) -> Option<LookupKept> {
         let before = self.conversations.get(&found.conversation)?.clone();
         let mut after = before.looked_up(found);
-        let is_known = |other: &Conversation| other.language.language != Language::Unknown;
         if after.tenant_id != before.tenant_id
-            && let Some(other) = self.others_of_tenant(&after).into_iter().find(is_known)
+            && let Some(other) = self.others_of_tenant(&after).into_iter().next()
         {
-            after = after.joined(&other, found.at);
+            after = after.beside(&other, found.at);
         }
-        if let Some(news) = after.language_news(found.language_job, found.at, &found.origin) {
+        if let Some(news) = after.language_news(found.language_job, found.at) {
             self.enqueue(&news);
         }
-        let events = NewEvent::of_conversation(&before, &after, found.at);
-        let taken = LanguageTaken::between(&before, &after);
-        let kept = LookupKept { before: before.tenant_id, after: after.tenant_id.clone(), taken };
+        let kept = LookupKept { before: before.tenant_id, after: after.tenant_id.clone() };
         self.conversations.insert(after.id, after);
-        self.note(events);
-        self.release_waiting(found.conversation, found.at);
         Some(kept)
     }
 
@@ -145,36 +140,17 @@ impl Tables {
                 continue;
             }
             let Some(id) = jobs.next() else { break };
-            self.enqueue(&NewJob { id: *id, job, run_at: due.at, origin: Origin::default() });
+            self.enqueue(&NewJob { id: *id, job, run_at: due.at });
             written += 1;
         }
         written
     }
 
-    fn carry_language(&mut self, id: ConversationId, at: Timestamp) -> Option<Carried> {
-        let conversation = self.conversations.get(&id)?.clone();
-        let mut taken = Vec::new();
-        for other in self.others_of_tenant(&conversation) {
-            let after = other.beside(&conversation, at);
-            taken.extend(LanguageTaken::between(&other, &after));
-            let events = NewEvent::of_conversation(&other, &after, at);
-            self.conversations.insert(other.id, after);
-            self.note(events);
+    fn carry_language(&mut self, id: ConversationId, at: Timestamp) -> Option<Conversation> {
+        let known = self.conversations.get(&id)?.clone();
+        for other in self.others_of_tenant(&known) {
+            self.conversations.insert(other.id, other.beside(&known, at));
         }
-        Some(Carried { conversation, taken })
-    }
-
-    fn mark_told(
-        &mut self,
-        id: ConversationId,
-        tenant: &TenantId,
-        language: Language,
-    ) -> Option<Conversation> {
-        let is_theirs = |known: &&mut Conversation| known.tenant_id.as_ref() == Some(tenant);
-        self.conversations.get_mut(&id).filter(is_theirs)?;
-        for known in self.conversations.values_mut().filter(is_theirs) {
-            known.told_language = Some(language);
-        }
-        self.conversations.get(&id).cloned()
+        Some(known)
     }
 }

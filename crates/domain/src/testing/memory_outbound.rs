@@ -9,7 +9,7 @@ use crate::conversation::Conversation;
 use crate::idempotency::{Decision, Earlier};
 use crate::job::{ClaimedJob, Job, JobEnding, JobState, NewJob, Ticket};
 use crate::message::{Direction, Message, MessageId, RawPayload, StatusEvent, TwilioSid};
-use crate::outbound::{AttemptEnd, Moved, NewAttempt, Outgoing, SendAttempt, SendState, Step};
+use crate::outbound::{AttemptEnd, NewAttempt, Outgoing, SendAttempt, SendState, Step};
 use crate::ports::{
     Acceptance, Adopted, AttemptRecorded, Begun, Canceled, Cursor, Housekeeping, JobClaim,
     JobQuery, JobQueue, JobRetried, JobRetry, JobView, MessageKey, MessagePage, MessageQuery,
@@ -229,8 +229,6 @@ impl Tables {
 
     /// Writes all that a rule has led to.
     pub(super) fn write(&mut self, step: Step, ticket: Option<Ticket>, at: Timestamp) {
-        let before = self.messages.get(&step.after.message.id).map(|(message, _)| message.clone());
-        let events = before.map(|before| step.events(&before, at)).unwrap_or_default();
         let Outgoing { message, attempts } = step.after;
         for attempt in attempts {
             self.attempts.insert(attempt.id, attempt);
@@ -245,7 +243,6 @@ impl Tables {
         if let Some((stored, _)) = self.messages.get_mut(&message.id) {
             *stored = message;
         }
-        self.note(events);
         if let Some(job) = step.follow_up {
             self.enqueue(&job);
         }
@@ -325,8 +322,7 @@ impl Tables {
         let job = new.job(to.id);
         let is_taken = |row: &JobRow| row.lane == job.lane() && row.is_unfinished();
         let waits = self.jobs.values().any(is_taken);
-        let (id, run_at, origin) = (new.send_job, new.accepted_at, new.origin.clone());
-        self.enqueue(&NewJob { id, job, run_at, origin });
+        self.enqueue(&NewJob { id: new.send_job, job, run_at: new.accepted_at });
         if waits {
             return None;
         }
@@ -369,13 +365,12 @@ impl Tables {
             _ => Vec::new(),
         };
         let step = outgoing.record(end, &parked);
-        let moved = Moved::between(&outgoing.message, &step.after.message);
         let (outgoing, overturned) = (step.after.clone(), step.overturned);
         self.write(step, Some(end.ticket), end.at);
         if end.attended && !matches!(outgoing.state(), SendState::Refused | SendState::NotSent) {
             self.answered(end.message);
         }
-        Some(AttemptRecorded { outgoing, overturned, moved })
+        Some(AttemptRecorded { outgoing, overturned })
     }
 
     fn adopt(&mut self, event: &NewStatusEvent) -> Adopted {
@@ -397,9 +392,7 @@ impl Tables {
             return Adopted::Wait;
         }
         match self.record_status(event) {
-            StatusRecorded::Applied { overturned, moved, .. } => {
-                Adopted::Taken { overturned, moved }
-            }
+            StatusRecorded::Applied { overturned, .. } => Adopted::Taken { overturned },
             StatusRecorded::Parked => Adopted::NotIt,
         }
     }
@@ -559,30 +552,8 @@ impl Tables {
             jobs: count(jobs.len()),
             idempotency_keys: count(keys.len()),
             parked_events: count(events.len()),
-            raw_payloads: what.raw_payloads.map_or(0, |before| self.drop_payloads(before, limit)),
         }
     }
-
-    /// Of each kind the oldest first; gives how many.
-    fn drop_payloads(&mut self, before: Timestamp, limit: usize) -> u64 {
-        let messages = self.messages.values_mut();
-        let of_messages = messages.map(|(message, raw)| (message.created_at, raw));
-        let events = self.events.values_mut();
-        let of_events = events.map(|event| (event.created_at, &mut event.raw));
-        drop_oldest(of_messages.collect(), before, limit)
-            + drop_oldest(of_events.collect(), before, limit)
-    }
-}
-
-fn drop_oldest(
-    mut payloads: Vec<(Timestamp, &mut RawPayload)>,
-    before: Timestamp,
-    limit: usize,
-) -> u64 {
-    payloads.retain(|(at, raw)| *at < before && **raw != RawPayload::default());
-    payloads.sort_by_key(|(at, _)| *at);
-    let oldest = payloads.into_iter().take(limit);
-    oldest.map(|(_, raw)| *raw = RawPayload::default()).map(|()| 1).sum()
 }
 
 fn job_of(row: &JobRow) -> Option<Job> {
@@ -600,7 +571,6 @@ fn take(row: &mut JobRow, claim: &JobClaim) -> Option<ClaimedJob> {
         job,
         failures: row.record.failures,
         lease_until: claim.lease_until,
-        origin: row.record.origin.clone(),
     })
 }
 

@@ -9,7 +9,6 @@
 
 mod backlog;
 mod contract_data;
-mod hooks;
 mod identify;
 mod outbound_properties;
 mod outbox;

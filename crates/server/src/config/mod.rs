@@ -1,34 +1,26 @@
-//! The settings: compiled-in defaults, then a file, then the environment. Everything that is wrong is
-//! found at start and told in one message.
+//! The settings: compiled-in defaults, then the environment. Everything that is wrong is found
+//! at start and told in one message.
 //!
-//! To add a setting: a commented line in `config/defaults.toml`, its name in `source::NAMES` (and in
-//! `shown::SECRETS` where it is one), a field here. What contradicts another goes into `together`.
+//! To add a setting: a commented line in `config/defaults.toml`, its name in `source::NAMES`,
+//! a field here.
 
-mod export;
-mod hooks;
-mod near;
 mod sending;
-mod shown;
 mod source;
 mod tenants;
-mod together;
 
 use std::fmt;
 use std::num::NonZeroU32;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
 use adapter_http::{Access, ApiKeys, Cors, LimitSettings};
-use adapter_postgres::PgSettings;
 use adapter_twilio::PublicUrls;
 use domain::phone::Region;
 use secrecy::SecretString;
 
 use source::Source;
 
-pub(crate) use export::ExportSettings;
-pub(crate) use hooks::HookSettings;
 pub(crate) use sending::SendingSettings;
 pub(crate) use tenants::TenantSettings;
 
@@ -43,7 +35,6 @@ pub(crate) struct Settings {
     pub(crate) twilio: TwilioSettings,
     pub(crate) sending: SendingSettings,
     pub(crate) tenants: TenantSettings,
-    pub(crate) hooks: HookSettings,
     pub(crate) database: DatabaseSettings,
     pub(crate) migrate_on_start: bool,
     pub(crate) region: Region,
@@ -51,12 +42,7 @@ pub(crate) struct Settings {
     pub(crate) limits: LimitSettings,
     pub(crate) cors: Cors,
     pub(crate) shutdown_grace: Duration,
-    pub(crate) shutdown_delay: Duration,
     pub(crate) log: LogSettings,
-    pub(crate) survey_interval: Duration,
-    pub(crate) export: ExportSettings,
-    /// What looks like a mistake and may be none.
-    pub(crate) warnings: Vec<String>,
 }
 
 /// Where it runs.
@@ -87,18 +73,7 @@ pub(crate) enum DatabaseSettings {
         migration_url: Option<SecretString>,
         schema: Option<String>,
         pool_size: usize,
-        root_certificate: Option<PathBuf>,
-        timeouts: DatabaseTimeouts,
     },
-}
-
-/// How long what may take on the way to a database server.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct DatabaseTimeouts {
-    pub(crate) connect: Duration,
-    pub(crate) tcp_user: Duration,
-    pub(crate) statement: Duration,
-    pub(crate) lock: Duration,
 }
 
 /// What is logged, and how.
@@ -123,65 +98,40 @@ impl fmt::Display for Problems {
 }
 
 impl Settings {
-    /// The settings of this process: `file` is the one that the command line names.
-    pub(crate) fn load(file: Option<&Path>) -> Result<Self, Problems> {
-        Self::read(&mut Reader::new(Source::of_process(file)))
+    /// The settings of this process.
+    pub(crate) fn load() -> Result<Self, Problems> {
+        Self::read(Source::of_process())
     }
 
-    /// All settings as they count and where they come from, secrets hidden; and what is wrong.
-    pub(crate) fn show(file: Option<&Path>) -> (String, Option<Problems>) {
-        let mut reader = Reader::new(Source::of_process(file));
-        let problems = Self::read(&mut reader).err();
-        let warnings = reader.source.warnings.iter().map(|warning| format!("warning: {warning}\n"));
-        let warnings: String = warnings.collect();
-        (warnings + &shown::shown(&reader.source), problems)
-    }
-
-    /// Where this process's service listens, whatever else is wrong.
-    pub(crate) fn address(file: Option<&Path>) -> Option<(String, u16)> {
-        let mut reader = Reader::new(Source::of_process(file));
-        let environment = reader.optional("APP_ENV", Environment::from_str)?;
-        reader.assume(environment);
-        Some((reader.text("HOST")?, reader.text("PORT")?.parse().ok()?))
-    }
-
-    fn read(reader: &mut Reader) -> Result<Self, Problems> {
+    fn read(source: Result<Source, String>) -> Result<Self, Problems> {
+        let mut reader = Reader::new(source.map_err(|problem| Problems(vec![problem]))?);
         let environment = reader.required("APP_ENV", Environment::from_str);
         let environment = environment.unwrap_or(Environment::Prod);
         let local = environment == Environment::Local;
-        reader.assume(environment);
         let port = reader.required("PORT", |text| {
             text.parse::<u16>().map_err(|_| "must be a port number from 0 to 65535")
         });
         let port = port.unwrap_or(0);
-        let public_urls = reader.public_urls();
-        let loopback = public_urls.as_ref().is_none_or(PublicUrls::are_all_loopback);
-        reader.check_together(local);
+        let public_urls = reader.public_urls(local, port)?;
         let settings = Self {
             environment,
             version: reader.text("APP_VERSION").unwrap_or(env!("CARGO_PKG_VERSION").to_owned()),
-            host: reader.text("HOST").unwrap_or_default(),
+            host: reader.text("HOST").unwrap_or_else(|| default_host(environment).to_owned()),
             port,
-            access: reader.access(local, loopback),
+            access: reader.access(local, public_urls.are_all_loopback()),
             limits: reader.limits(),
             cors: reader.cors(environment),
-            public_urls: public_urls.unwrap_or_else(PublicUrls::nowhere),
+            public_urls,
             twilio: reader.twilio(local),
-            sending: SendingSettings::read(reader),
-            tenants: TenantSettings::read(reader),
-            hooks: HookSettings::read(reader, local),
-            database: reader.database(),
+            sending: SendingSettings::read(&mut reader),
+            tenants: TenantSettings::read(&mut reader),
+            database: reader.database(local),
             migrate_on_start: reader.switch("MIGRATE_ON_START"),
             region: reader.required("DEFAULT_REGION", Region::from_str).unwrap_or_default(),
             shutdown_grace: reader.required("SHUTDOWN_GRACE", duration).unwrap_or_default(),
-            shutdown_delay: reader.span("SHUTDOWN_DELAY"),
             log: reader.log(local),
-            survey_interval: reader.survey_interval(),
-            export: ExportSettings::read(reader),
-            warnings: reader.source.warnings.clone(),
         };
-        let problems = std::mem::take(&mut reader.problems);
-        if problems.is_empty() { Ok(settings) } else { Err(Problems(problems)) }
+        if reader.problems.is_empty() { Ok(settings) } else { Err(Problems(reader.problems)) }
     }
 }
 
@@ -189,20 +139,6 @@ fn default_host(environment: Environment) -> &'static str {
     match environment {
         Environment::Local => "127.0.0.1",
         Environment::Dev | Environment::Staging | Environment::Prod => "0.0.0.0",
-    }
-}
-
-/// Verbose where developers try things out; what others' crates say is little help even there.
-fn default_filter(environment: Environment) -> &'static str {
-    match environment {
-        Environment::Dev => {
-            "info,sms_foundation=debug,domain=debug,adapter_http=debug,adapter_monitor=debug,\
-             adapter_twilio=debug,adapter_postgres=debug,adapter_sqlite=debug,\
-             actix_server=warn,opentelemetry=warn,opentelemetry_sdk=warn"
-        }
-        Environment::Local | Environment::Staging | Environment::Prod => {
-            "info,actix_server=warn,opentelemetry=warn,opentelemetry_sdk=warn"
-        }
     }
 }
 
@@ -235,19 +171,6 @@ fn duration(text: &str) -> Result<Duration, &'static str> {
     humantime::parse_duration(text).map_err(|_| "must be a duration such as 250ms, 15m or 4h")
 }
 
-/// Every request to Twilio names it in its path.
-fn account_sid(text: &str) -> Result<String, &'static str> {
-    let digits = text.strip_prefix("AC").unwrap_or_default();
-    let fits = digits.len() == 32 && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
-    fits.then(|| text.to_owned()).ok_or("must be AC and 32 hexadecimal digits")
-}
-
-/// A duration that is not nothing.
-fn timeout(text: &str) -> Result<Duration, &'static str> {
-    let time = duration(text)?;
-    if time.is_zero() { Err("must be more than zero") } else { Ok(time) }
-}
-
 /// Reads settings one by one and collects what is wrong with them.
 struct Reader {
     source: Source,
@@ -255,38 +178,8 @@ struct Reader {
 }
 
 impl Reader {
-    fn new(mut source: Source) -> Self {
-        let problems = std::mem::take(&mut source.problems);
-        Self { source, problems }
-    }
-
-    /// What follows from the environment where nobody says otherwise.
-    fn assume(&mut self, environment: Environment) {
-        let port = self.text("PORT").unwrap_or_default();
-        let source = &mut self.source;
-        source.assume("HOST", default_host(environment));
-        source.assume("APP_VERSION", env!("CARGO_PKG_VERSION"));
-        source.assume("RUST_LOG", default_filter(environment));
-        match environment {
-            Environment::Local => {
-                source.assume("PUBLIC_BASE_URL", format!("http://127.0.0.1:{port}"));
-                source.assume("DATABASE_URL", "sqlite://data/sms-foundation.db");
-                source.assume("LOG_FORMAT", "pretty");
-            }
-            Environment::Dev | Environment::Staging | Environment::Prod => {
-                source.assume("LOG_FORMAT", "json");
-            }
-        }
-    }
-
-    fn survey_interval(&mut self) -> Duration {
-        let interval = self.required("METRICS_SURVEY_INTERVAL", |text| {
-            let least = Duration::from_millis(100);
-            duration(text).map_err(str::to_owned).and_then(|interval| {
-                (interval >= least).then_some(interval).ok_or("must be at least 100ms".to_owned())
-            })
-        });
-        interval.unwrap_or_default()
+    fn new(source: Source) -> Self {
+        Self { source, problems: Vec::new() }
     }
 
     fn problem(&mut self, name: &str, reason: impl fmt::Display) {
@@ -330,14 +223,34 @@ impl Reader {
         on.unwrap_or(true)
     }
 
-    fn public_urls(&mut self) -> Option<PublicUrls> {
-        if self.text("PUBLIC_BASE_URL").is_none() {
-            let reason = "must be given: what Twilio calls, https://sms.example.com";
-            self.problem("PUBLIC_BASE_URL", reason);
-        }
-        self.optional("PUBLIC_BASE_URL", |text| {
-            text.parse::<PublicUrls>().map_err(|reason| format!("is wrong: {reason}"))
+    /// The one setting without which nothing else can be made: its problem ends the reading.
+    fn public_urls(&mut self, local: bool, port: u16) -> Result<PublicUrls, Problems> {
+        let default = local.then(|| format!("http://127.0.0.1:{port}"));
+        let Some(text) = self.text("PUBLIC_BASE_URL").or(default) else {
+            self.problem(
+                "PUBLIC_BASE_URL",
+                "must be given: what Twilio calls, https://sms.example.com",
+            );
+            return Err(self.give_up(local));
+        };
+        text.parse::<PublicUrls>().map_err(|reason| {
+            self.problem("PUBLIC_BASE_URL", format_args!("is wrong: {reason}"));
+            self.give_up(local)
         })
+    }
+
+    /// Looks at the other settings too, so that one start tells all.
+    fn give_up(&mut self, local: bool) -> Problems {
+        let _ = (
+            self.twilio(local),
+            SendingSettings::read(self),
+            self.database(local),
+            self.access(local, true),
+            self.limits(),
+            self.cors(Environment::Prod),
+            self.log(local),
+        );
+        Problems(std::mem::take(&mut self.problems))
     }
 
     fn twilio(&mut self, local: bool) -> TwilioSettings {
@@ -348,12 +261,13 @@ impl Reader {
         TwilioSettings {
             auth_token,
             auth_token_secondary: self.secret("TWILIO_AUTH_TOKEN_SECONDARY"),
-            account_sid: self.optional("TWILIO_ACCOUNT_SID", account_sid),
+            account_sid: self.text("TWILIO_ACCOUNT_SID"),
         }
     }
 
-    fn database(&mut self) -> DatabaseSettings {
-        let Some(url) = self.text("DATABASE_URL") else {
+    fn database(&mut self, local: bool) -> DatabaseSettings {
+        let default = local.then(|| "sqlite://data/sms-foundation.db".to_owned());
+        let Some(url) = self.text("DATABASE_URL").or(default) else {
             self.problem(
                 "DATABASE_URL",
                 "must be given outside APP_ENV=local: nobody should lose texts on a disk that goes away",
@@ -365,25 +279,10 @@ impl Reader {
                 Ok(size @ 1..=1000) => Ok(size),
                 _ => Err("must be a whole number from 1 to 1000"),
             });
-            let mut time = |name| self.required(name, timeout).unwrap_or_default();
-            let timeouts = DatabaseTimeouts {
-                connect: time("DATABASE_CONNECT_TIMEOUT"),
-                tcp_user: time("DATABASE_TCP_USER_TIMEOUT"),
-                statement: time("DATABASE_STATEMENT_TIMEOUT"),
-                lock: time("DATABASE_LOCK_TIMEOUT"),
-            };
-            let schema = self.text("DATABASE_SCHEMA");
-            let migration_url = self.text("DATABASE_MIGRATION_URL");
-            self.check_postgres("DATABASE_URL", &url, schema.as_ref());
-            if let Some(migration_url) = &migration_url {
-                self.check_postgres("DATABASE_MIGRATION_URL", migration_url, None);
-            }
             return DatabaseSettings::Postgres {
                 url: url.into(),
-                root_certificate: self.text("DATABASE_ROOT_CERTIFICATE").map(PathBuf::from),
-                timeouts,
-                migration_url: migration_url.map(SecretString::from),
-                schema,
+                migration_url: self.secret("DATABASE_MIGRATION_URL"),
+                schema: self.text("DATABASE_SCHEMA"),
                 pool_size: pool_size.unwrap_or(1),
             };
         }
@@ -393,15 +292,6 @@ impl Reader {
             self.problem("DATABASE_URL", "must begin with postgres:// or be sqlite:// and a file");
         }
         DatabaseSettings::Sqlite { path: path.unwrap_or_default().into() }
-    }
-
-    fn check_postgres(&mut self, name: &str, url: &str, schema: Option<&String>) {
-        let mut settings = PgSettings::new(url);
-        settings.schema = schema.cloned();
-        if let Err(reason) = settings.check() {
-            // It names the setting itself, and the usual one of the two.
-            self.problems.push(reason.to_string().replace("DATABASE_URL", name));
-        }
     }
 
     fn access(&mut self, local: bool, loopback: bool) -> Access {
@@ -475,8 +365,7 @@ mod tests {
     ];
 
     fn read(given: &[(&str, &str)]) -> Result<Settings, String> {
-        let mut reader = Reader::new(Source::of(given));
-        Settings::read(&mut reader).map_err(|problems| problems.to_string())
+        Settings::read(Source::of(given)).map_err(|problems| problems.to_string())
     }
 
     #[test]
@@ -532,7 +421,6 @@ mod tests {
             ("TRUSTED_PROXY_HOPS", "-1"),
             ("CORS_ORIGINS", "hunter2"),
             ("SHUTDOWN_GRACE", "hunter2"),
-            ("KEEP_RAW_PAYLOADS", "59m"),
             ("LOG_FORMAT", "hunter2"),
             ("DATABASE_POOL_SIZE", "hunter2"),
             ("TWILIO_PHONE_NUMBER", "hunter2 hunter2"),
@@ -543,11 +431,6 @@ mod tests {
             ("SEND_EXPIRY", "0s"),
             ("JOB_LEASE", "15s"),
             ("JOB_CONCURRENCY", "0"),
-            ("HOOK_TIMEOUT", "hunter2"),
-            ("HOOK_CONCURRENCY", "0"),
-            ("HOOK_PRIVATE_NETWORKS", "hunter2"),
-            ("SUBSCRIPTIONS_FILE", "/no/such/hunter2"),
-            ("KEEP_EVENTS", "1h"),
         ] {
             let mut given = PROD.to_vec();
             given.retain(|(known, _)| *known != name);
@@ -574,39 +457,11 @@ mod tests {
     }
 
     #[test]
-    fn raw_payloads_are_kept_for_ever_unless_somebody_says_for_how_long() {
-        let kept = |given| read(given).unwrap().sending.keep.raw_payloads;
-        assert_eq!(kept(&[]), None);
-        assert_eq!(kept(&[("KEEP_RAW_PAYLOADS", "90days")]), Some(Duration::from_hours(90 * 24)));
-    }
-
-    #[test]
     fn pages_of_other_sites_may_call_a_developers_service_only() {
         assert_eq!(read(&[]).unwrap().cors, Cors::Everybody);
         assert_eq!(read(&PROD).unwrap().cors, Cors::Off);
         let given = [PROD.as_slice(), &[("CORS_ORIGINS", "https://a.example")]].concat();
         assert_eq!(read(&given).unwrap().cors, Cors::Origins(vec!["https://a.example".into()]));
-    }
-
-    #[test]
-    fn the_monitors_key_is_for_the_monitors_host_only() {
-        use secrecy::ExposeSecret;
-        let check = |profiles: &str, more: &[(&str, &str)], expected: Option<&str>| {
-            let mut given = vec![
-                ("APP_ENV", "local"),
-                ("MONITOR_API_URL", "https://monitor.example/api"),
-                ("MONITOR_API_KEY", "monitors"),
-                ("TENANT_PROFILE_API_URL", profiles),
-            ];
-            given.extend(more);
-            let key = read(&given).unwrap().tenants.profile_key();
-            assert_eq!(key.as_ref().map(ExposeSecret::expose_secret), expected, "{profiles}");
-        };
-        check("https://monitor.example/profiles", &[], Some("monitors"));
-        for other in ["https://profiles.example", "https://monitor.example:8443"] {
-            check(other, &[], None);
-            check(other, &[("TENANT_PROFILE_API_KEY", "profiles")], Some("profiles"));
-        }
     }
 
     #[test]

@@ -7,19 +7,16 @@
 
 mod chores;
 mod crew;
-mod hooks;
 mod meters;
-mod news;
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use domain::backlog::Backlog;
 use domain::identify::Identify;
 use domain::job::{Backoff, ClaimedJob, Job, JobEnding};
-use domain::notify::Hooks;
 use domain::outbound::Outgoing;
 use domain::outbox::Outbox;
 use domain::ports::{
@@ -30,14 +27,10 @@ use tokio::runtime::Handle;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use trace_context::TraceParent;
-use tracing::field::{Empty, display};
-use tracing::{Instrument, Span};
 
 use meters::Meters;
 
 pub(crate) use crew::{Crew, CrewSettings};
-pub(crate) use news::News;
 
 /// After a look without result the next is not made earlier, however often there is a call.
 const BREATH: Duration = Duration::from_millis(20);
@@ -102,10 +95,6 @@ pub(crate) struct WorkTools {
     pub(crate) outbox: Option<Outbox>,
     pub(crate) identify: Identify,
     pub(crate) backlog: Backlog,
-    pub(crate) hooks: Hooks,
-    pub(crate) keep_events: Duration,
-    pub(crate) keep_deliveries: Duration,
-    pub(crate) news: News,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) chance: Arc<dyn Chance>,
 }
@@ -256,28 +245,22 @@ impl Worker {
         attended: &Attended,
         _permit: OwnedSemaphorePermit,
     ) -> Option<Outgoing> {
-        let span = span_of(&job);
-        self.perform_in_span(&job, attended).instrument(span).await
-    }
-
-    async fn perform_in_span(&self, job: &ClaimedJob, attended: &Attended) -> Option<Outgoing> {
-        let (kind, begun) = (job.job.kind(), Instant::now());
-        let done = AssertUnwindSafe(self.do_job(job, attended)).catch_unwind().await;
-        self.0.meters.job(kind, begun.elapsed(), matches!(done, Ok(Ok(_))));
+        let kind = job.job.kind();
+        let done = AssertUnwindSafe(self.do_job(&job, attended)).catch_unwind().await;
+        self.0.meters.job(kind, matches!(done, Ok(Ok(_))));
         let outgoing = match done {
             Ok(Ok(outgoing)) => outgoing,
             Ok(Err(error)) => {
-                tracing::warn!(error = cause_of(&error), "job not done");
-                self.put_off(job, &Failure::of(&error)).await;
+                tracing::warn!(job = %job.ticket.id, kind, error = cause_of(&error), "job not done");
+                self.put_off(&job, &Failure::of(&error)).await;
                 None
             }
             Err(_) => {
-                tracing::error!("job panicked");
-                self.put_off(job, &Failure::PANIC).await;
+                tracing::error!(job = %job.ticket.id, kind, "job panicked");
+                self.put_off(&job, &Failure::PANIC).await;
                 None
             }
         };
-        self.0.tools.news.ring();
         // Others of its lane can go now.
         if self.0.expecting.load(Ordering::Acquire) {
             self.0.called.notify_one();
@@ -365,48 +348,6 @@ impl Dispatcher for Worker {
         self.0.expecting.store(true, Ordering::Release);
         self.0.called.notify_one();
     }
-
-    fn happened(&self) {
-        self.0.tools.news.ring();
-    }
-}
-
-/// The span of a run: a part of the trace of the request that the job follows from, and linked to it.
-fn span_of(job: &ClaimedJob) -> Span {
-    let (kind, origin) = (job.job.kind(), &job.origin);
-    let span = tracing::info_span!(
-        parent: None,
-        "job",
-        otel.name = format!("job {kind}"),
-        otel.kind = "consumer",
-        request_id = origin.request_id.as_deref(),
-        trace_id = Empty,
-        job = %job.ticket.id,
-        kind,
-        attempt = job.ticket.attempt,
-        message_id = Empty,
-        conversation_id = Empty,
-        tenant_id = Empty,
-        twilio_sid = Empty,
-        phone = Empty,
-    );
-    if let Some(parent) = origin.traceparent.as_deref().and_then(TraceParent::parse) {
-        parent.adopt(&span);
-        parent.link(&span);
-    }
-    if let Some(own) = TraceParent::of(&span) {
-        span.record("trace_id", own.trace_id());
-    }
-    let (message, conversation) = match job.job {
-        Job::Send { message, conversation } => (Some(message), Some(conversation)),
-        Job::ResolveSend { message, .. } => (Some(message), None),
-        Job::TenantLookup { conversation } | Job::TellLanguage { conversation, .. } => {
-            (None, Some(conversation))
-        }
-    };
-    span.record("message_id", message.map(display));
-    span.record("conversation_id", conversation.map(display));
-    span
 }
 
 fn cause_of(error: &StoreError) -> String {

@@ -11,14 +11,9 @@
 
 mod access;
 mod clients;
-mod collector;
-mod configuration;
 mod contract;
 mod database;
 mod documents;
-mod hooks;
-mod loaded;
-mod metrics;
 mod orchestrator;
 mod privacy;
 mod proof;
@@ -26,11 +21,7 @@ mod relay;
 mod scripted_twilio;
 mod sending;
 mod service;
-mod settings_table;
 mod signed;
 mod startup;
-mod stopping;
-mod subscriber;
 mod tenants;
-mod traces;
 mod twilio;

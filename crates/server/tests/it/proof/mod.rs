@@ -2,7 +2,6 @@
 //! `make proof`.
 
 mod crashes;
-mod hooks;
 mod hostile;
 mod load;
 mod outages;

@@ -1,3 +1,0 @@
-alter table jobs
-    drop column traceparent,
-    drop column request_id;
