@@ -1,10 +1,14 @@
 //! Logs and metrics.
 
+mod quiet;
+
 use std::io::IsTerminal;
 
 use anyhow::Context;
 use opentelemetry_sdk::metrics::SdkMeterProvider;
 use prometheus::{Registry, TextEncoder};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, fmt};
 
 use crate::config::LogSettings;
@@ -14,9 +18,11 @@ pub(crate) fn start_logging(settings: &LogSettings) {
     let filter = EnvFilter::new(&settings.filter);
     let builder = fmt().with_env_filter(filter).with_target(true);
     let started = if settings.json {
-        builder.json().flatten_event(true).with_current_span(true).with_span_list(false).try_init()
+        let builder = builder.json().flatten_event(true).with_current_span(true);
+        builder.with_span_list(false).finish().with(quiet::quiet()).try_init()
     } else {
-        builder.compact().with_ansi(std::io::stdout().is_terminal()).try_init()
+        let builder = builder.compact().with_ansi(std::io::stdout().is_terminal());
+        builder.finish().with(quiet::quiet()).try_init()
     };
     if started.is_err() {
         tracing::warn!("logging was started before");

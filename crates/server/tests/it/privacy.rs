@@ -115,6 +115,12 @@ fn check(text: &str) {
     for secret in ["8605550199", "5550199", "860555019", "landlord", TOKEN, "hunter2", KEY_ENTRY] {
         assert!(!text.contains(secret), "{secret} in: {text}");
     }
+    // As a list of bytes, which is how `Debug` shows them.
+    for secret in ["5550199", "landlord", TOKEN, KEY, "hunter2"] {
+        let bytes = format!("{:?}", secret.as_bytes());
+        let bytes = bytes.trim_matches(['[', ']']);
+        assert!(!text.contains(bytes), "{secret} as bytes in: {text}");
+    }
     let with_key = text.contains("Bearer secret") || text.contains("\"secret\"");
     assert!(!with_key, "the key in: {text}");
 }
