@@ -86,5 +86,8 @@ async fn prisms_lists_without_end_are_read_back_to_a_time() {
     let too_late = Timestamp::parse("2019-05-24T17:45:00.000000Z").unwrap();
     assert_eq!(client.find_sent(&sought(too_late)).await.unwrap(), []);
     let in_time = Timestamp::parse("2019-05-24T17:44:59.000000Z").unwrap();
-    assert!(client.find_sent(&sought(in_time)).await.is_err(), "a list without an end was believed");
+    assert!(
+        client.find_sent(&sought(in_time)).await.is_err(),
+        "a list without an end was believed"
+    );
 }
