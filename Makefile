@@ -1,30 +1,25 @@
-# make run    the service on an embedded store, ready to try
+# make run    the service on an embedded store, with a local Twilio and a phone in the browser
 # make test   every test that needs Rust and PostgreSQL
-# make proof  load, crashes and chaos at full size
-# make conformance   official SDKs, Prism: needs PyPI and npm
+# make proof  load, crashes, chaos and pages at full size
+# make conformance   official SDKs, Prism, a browser: needs PyPI and npm
+# make docs   writes into the README what is made from the code
+# make lint-deploy   what brings the service somewhere, read by linters: needs PyPI
 
 .DEFAULT_GOAL := help
 CARGO ?= cargo
 PORT ?= 8080
+SIM_PORT ?= 4010
+TARGET := $(or $(CARGO_TARGET_DIR),target)/debug
 
-# For `make run` only: the service itself has no default token.
-LOCAL_TOKEN := local-development-token
-
-.PHONY: help run test proof conformance lint
+.PHONY: help run test proof conformance docs lint lint-deploy
 
 help:
 	@sed -n 's/^# make /make /p' Makefile
 
-run: ## Needs nothing but Rust, a C compiler and make.
+run: ## Needs nothing but Rust, a C compiler and make. RUN=.. is given to `twilio-sim run`.
 	@echo "Building. The first time this takes some minutes; cargo shows how far it is."
-	$(CARGO) build --locked --bin sms-foundation --bin twilio-sim
-	@printf '%s\n' "" \
-	  "SMS Foundation starts on http://127.0.0.1:$(PORT) (Ctrl-C stops it). In another terminal, text it:" \
-	  "  $(CARGO) run -q --locked --bin twilio-sim -- inbound --base-url http://127.0.0.1:$(PORT) --from +18605550199 --body \"My sink is leaking\"" \
-	  "and read the conversation:" \
-	  "  curl http://127.0.0.1:$(PORT)/conversations/+18605550199" ""
-	@APP_ENV=local PORT=$(PORT) TWILIO_AUTH_TOKEN="$${TWILIO_AUTH_TOKEN:-$(LOCAL_TOKEN)}" \
-	  $(CARGO) run -q --locked --bin sms-foundation
+	@$(CARGO) build --locked --bin sms-foundation --bin twilio-sim
+	@exec $(TARGET)/twilio-sim run --service $(TARGET)/sms-foundation --port $(PORT) --sim-port $(SIM_PORT) $(RUN)
 
 test:
 	@.ci/install-postgres
@@ -32,17 +27,26 @@ test:
 	$(CARGO) run -q --locked -p pg-cluster -- run .ci/test
 	$(CARGO) test --locked --workspace --all-features --doc
 
-proof: ## The load and crash tests at full size, on the release build; a quarter of an hour.
+proof: ## The load and crash tests, and pages of 1,000,000 messages, on the release build; 20 minutes.
 	@.ci/install-postgres
 	LOAD_MESSAGES=20000 CRASHES=5 OUTAGE_SECONDS=10 HOSTILE_REQUESTS=100000 \
 	  SENDS=1000 SEND_CRASHES=10 SEND_RATE=100 SEND_SECONDS=30 \
+	  HOOK_MESSAGES=10000 HOOK_KILLS=5 STREAM_MESSAGES=5000 STREAM_BREAKS=100 \
 	  $(CARGO) run -q --locked -p pg-cluster -- run \
 	  $(CARGO) nextest run --locked --release --profile proof --workspace --all-features -E 'test(proof::)'
+	FULL=1 $(CARGO) run -q --locked -p pg-cluster -- run \
+	  $(CARGO) nextest run --locked --release --profile proof -p adapter-postgres --all-features -E 'test(pages::)'
 
-conformance: ## What needs PyPI, npm or more of Debian: official SDKs, Prism.
+conformance: ## What needs PyPI, npm or more of Debian: official SDKs, Prism, a browser.
 	@set -e; for check in .ci/conformance/*; do \
 	  if [ -f "$$check" ] && [ -x "$$check" ]; then echo "== $$check"; "$$check"; fi; done
+
+docs: ## Writes into the README what is made from the code.
+	UPDATE_DOCS=1 $(CARGO) test --locked -p server --test it settings_table
 
 lint:
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --workspace --all-targets --all-features -- -D warnings
+
+lint-deploy: ## Also a part of `conformance`.
+	@.ci/conformance/lint-deploy

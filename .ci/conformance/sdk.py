@@ -13,6 +13,7 @@ from twilio.request_validator import RequestValidator
 from twilio.rest import Client
 
 OURS, THEIRS, OTHER = "+18605550100", "+18605550199", "+18605550177"
+BUSY, BROKEN = "+18605550129", "+18605550150"
 SERVICE = "MGbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
 ACCOUNT, TOKEN = os.environ["TWILIO_ACCOUNT_SID"], os.environ["TWILIO_AUTH_TOKEN"]
 
@@ -148,6 +149,16 @@ def refusing(twilio, base_url):
     check("a stranger is refused", refusal(stranger.api.accounts(ACCOUNT).fetch) == (20003, 401))
 
 
+def failing(twilio):
+    """Some numbers meet what the command line says."""
+    create = lambda to: refusal(lambda: twilio.messages.create(to=to, from_=OURS, body="Hola"))
+    check("a number meets 429", create(BUSY) == (20429, 429))
+    _, status = create(BROKEN)
+    check("another meets 500", status == 500)
+    check("and nothing was made", twilio.messages.list(to=BUSY) == twilio.messages.list(to=BROKEN) == [])
+    check("a third is well", create(THEIRS) is None)
+
+
 def account(twilio):
     fetched = twilio.api.accounts(ACCOUNT).fetch()
     check("the account is shown", (fetched.sid, fetched.status) == (ACCOUNT, "active"))
@@ -174,6 +185,7 @@ def main(base_url):
     listing(twilio)
     refusing(twilio, base_url)
     telling(twilio)
+    failing(twilio)
     print(f"{passed} passed, {failed} failed")
     return 1 if failed or not passed else 0
 

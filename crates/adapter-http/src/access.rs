@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use actix_web::HttpRequest;
 use actix_web::http::header;
+use actix_web::http::uri::Authority;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
@@ -23,18 +24,18 @@ pub enum Access {
     Open,
 }
 
-/// What a proxy or a tunnel adds to the requests that it forwards.
+/// What a proxy or a tunnel adds to the requests that it forwards, besides `X-Forwarded-...`.
 const FORWARDING: [&str; 10] = [
     "forwarded",
     "via",
-    "x-forwarded-for",
-    "x-forwarded-host",
-    "x-forwarded-proto",
-    "x-forwarded-server",
     "x-real-ip",
+    "x-original-host",
+    "x-client-ip",
+    "x-cluster-client-ip",
     "cf-connecting-ip",
     "true-client-ip",
     "fly-client-ip",
+    "ngrok-trace-id",
 ];
 
 impl Access {
@@ -55,26 +56,48 @@ impl Access {
     }
 }
 
-/// Whether nobody has forwarded it. A page of another site that asks in the developer's browser is
-/// not from here either.
+/// Whether it was made on this machine, to this machine: whoever sent it is a loopback address
+/// (whatever `HOST` listens on), nobody has forwarded it, and a page of another site that asks in
+/// the developer's browser is not from here either. Such a page may give its own name the address
+/// of this machine (DNS rebinding), so the name that was asked for counts too.
 fn is_from_here(request: &HttpRequest) -> bool {
-    let headers = request.headers();
-    let origin = headers.get(header::ORIGIN).map(|origin| origin.to_str().unwrap_or_default());
-    !FORWARDING.iter().any(|name| headers.contains_key(*name))
-        && origin.is_none_or(is_loopback_origin)
+    let is_loopback = |ip: IpAddr| ip.to_canonical().is_loopback();
+    request.peer_addr().is_some_and(|peer| is_loopback(peer.ip()))
+        && !request.headers().keys().any(|name| is_forwarding(name.as_str()))
+        && is_asked_for_here(request)
+        && request
+            .headers()
+            .get_all(header::ORIGIN)
+            .all(|origin| origin.to_str().ok().and_then(site).is_some_and(is_loopback_authority))
 }
 
-fn is_loopback_origin(origin: &str) -> bool {
-    let Some(rest) = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"))
-    else {
+/// Header names are in lower case.
+fn is_forwarding(header: &str) -> bool {
+    header.starts_with("x-forwarded") || FORWARDING.contains(&header)
+}
+
+/// Whether each host that the request names is this machine, and it names one.
+fn is_asked_for_here(request: &HttpRequest) -> bool {
+    let named = request.headers().get_all(header::HOST).map(|host| host.to_str().ok());
+    let named: Vec<_> =
+        named.chain(request.uri().authority().map(|host| Some(host.as_str()))).collect();
+    !named.is_empty() && named.into_iter().all(|host| host.is_some_and(is_loopback_authority))
+}
+
+/// Host and port of an `Origin`.
+fn site(origin: &str) -> Option<&str> {
+    origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"))
+}
+
+fn is_loopback_authority(text: &str) -> bool {
+    let Ok(authority) = text.parse::<Authority>() else {
         return false;
     };
-    let host = match rest.rsplit_once(':') {
-        Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
-        _ => rest,
-    };
-    host == "localhost"
-        || host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+    let host = authority.host();
+    // `user@host` is no way to name a host.
+    !text.contains('@')
+        && (host.eq_ignore_ascii_case("localhost")
+            || host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback()))
 }
 
 /// Who was let through.
@@ -337,26 +360,81 @@ mod tests {
         }
     }
 
+    /// What a program on this machine sends, with these headers besides.
+    fn local(peer: &str, headers: &[(&str, &str)]) -> HttpRequest {
+        let request = TestRequest::default().insert_header(("host", "127.0.0.1:8080"));
+        let request = request.peer_addr(peer.parse().unwrap());
+        headers
+            .iter()
+            .fold(request, |request, header| request.insert_header(*header))
+            .to_http_request()
+    }
+
+    const HERE: &str = "127.0.0.1:4711";
+
     #[test]
     fn without_keys_only_this_machine_is_let_in() {
-        for headers in [
-            vec![],
-            vec![("origin", "http://localhost:3000")],
-            vec![("origin", "http://[::1]")],
-            vec![("origin", "https://127.0.0.1:8443")],
+        for (peer, headers) in [
+            (HERE, vec![]),
+            ("[::1]:4711", vec![("host", "localhost")]),
+            ("[::ffff:127.0.0.1]:4711", vec![("host", "[::1]:8080")]),
+            (HERE, vec![("origin", "http://localhost:3000")]),
+            (HERE, vec![("origin", "http://[::1]")]),
+            (HERE, vec![("origin", "https://127.0.0.1:8443")]),
         ] {
-            assert!(Access::Loopback.identify(&request(&headers)).is_ok(), "{headers:?}");
-            assert!(Access::Closed.identify(&request(&headers)).is_err(), "{headers:?}");
+            let request = local(peer, &headers);
+            assert!(Access::Loopback.identify(&request).is_ok(), "{peer} {headers:?}");
+            assert!(Access::Closed.identify(&request).is_err(), "{peer} {headers:?}");
         }
-        let forwarded = FORWARDING.map(|name| (name, "203.0.113.7"));
-        let origins =
-            ["https://example.com", "null", "http://localhost.example.com", "http://::1x"];
-        for header in forwarded.into_iter().chain(origins.map(|origin| ("origin", origin))) {
-            let refused = Access::Loopback.identify(&request(&[header])).unwrap_err();
-            assert_eq!(refused.code(), "sms.unauthorized", "{header:?}");
-            assert!(refused.to_string().contains("API_KEYS"));
-            assert!(Access::Open.identify(&request(&[header])).is_ok());
+    }
+
+    fn check_stranger(request: &HttpRequest) {
+        let refused = Access::Loopback.identify(request).unwrap_err();
+        assert_eq!(refused.code(), "sms.unauthorized", "{request:?}");
+        assert!(refused.to_string().contains("API_KEYS"));
+        assert!(Access::Open.identify(request).is_ok());
+    }
+
+    #[test]
+    fn whoever_reaches_a_developers_service_over_the_network_is_not_let_in() {
+        check_stranger(&local("192.0.2.1:4711", &[]));
+        check_stranger(&local("[2001:db8::1]:4711", &[]));
+        // Nobody knows from where.
+        let nowhere = TestRequest::default().insert_header(("host", "localhost"));
+        check_stranger(&nowhere.to_http_request());
+    }
+
+    #[test]
+    fn what_was_forwarded_is_not_from_here() {
+        let more = ["x-forwarded-for", "x-forwarded-host", "x-forwarded-port", "x-forwarded"];
+        for name in FORWARDING.into_iter().chain(more) {
+            check_stranger(&local(HERE, &[(name, "203.0.113.7")]));
         }
+    }
+
+    #[test]
+    fn a_page_of_another_site_is_not_from_here() {
+        for origin in
+            ["https://example.com", "null", "http://localhost.example.com", "http://::1x", ""]
+        {
+            check_stranger(&local(HERE, &[("origin", origin)]));
+        }
+    }
+
+    #[test]
+    fn a_name_that_only_resolves_to_this_machine_is_not_this_machine() {
+        for host in ["evil.example.com", "evil.example.com:8080", "localhost@evil.example.com", ""]
+        {
+            check_stranger(&local(HERE, &[("host", host)]));
+        }
+        let absolute = local(HERE, &[]);
+        assert!(Access::Loopback.identify(&absolute).is_ok());
+        let absolute = TestRequest::with_uri("http://evil.example.com/jobs")
+            .insert_header(("host", "localhost"))
+            .peer_addr(HERE.parse().unwrap());
+        check_stranger(&absolute.to_http_request());
+        let nameless = TestRequest::default().peer_addr(HERE.parse().unwrap());
+        check_stranger(&nameless.to_http_request());
     }
 
     #[test]

@@ -6,9 +6,11 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use domain::conversation::Conversation;
 use domain::error::{Error, Invalid, Thing};
 use domain::language::Language;
-use domain::message::Message;
+use domain::message::{Message, MessageId};
 use domain::ports::{Annotated, ConversationQuery, Cursor, Order, Start, ThreadQuery};
 use domain::tenant::TenantId;
+use domain::workflow;
+use uuid::Uuid;
 
 use crate::access::Scope;
 use crate::cursor::{self, Turn};
@@ -22,8 +24,13 @@ use crate::{ApiError, Services};
 /// Every field of a change.
 pub(crate) const FIELDS: &[&str] = &["workflow_type", "workflow_id"];
 
-/// The longest name or id of a workflow, in characters.
-const MAX_WORKFLOW: usize = 200;
+/// Every parameter of a list of conversations.
+pub(crate) const LIST_PARAMETERS: &[&str] =
+    &["tenant_id", "workflow_type", "workflow_id", "language", "since", "cursor", "limit"];
+/// Every parameter of a conversation.
+pub(crate) const READ_PARAMETERS: &[&str] = &["page", "limit", "offset", "cursor", "order"];
+/// Every parameter of a page of its messages.
+pub(crate) const MESSAGES_PARAMETERS: &[&str] = &["order", "cursor", "limit"];
 
 /// Conversations, the latest active first.
 #[tracing::instrument(name = "http.conversations", skip_all)]
@@ -33,6 +40,7 @@ pub(crate) async fn list(
     parameters: web::Query<Parameters>,
 ) -> Result<HttpResponse, ApiError> {
     services.allow(&request, Scope::Read)?;
+    parameters.expect(LIST_PARAMETERS)?;
     let query = list_asked_for(&parameters)?;
     let page = services.threads.list(&query).await?;
     Ok(HttpResponse::Ok().json(ConversationsBody::new(&page, query.limit)))
@@ -47,6 +55,7 @@ pub(crate) async fn read(
     parameters: web::Query<Parameters>,
 ) -> Result<HttpResponse, ApiError> {
     services.allow(&request, Scope::Read)?;
+    parameters.expect(READ_PARAMETERS)?;
     let (query, asked) = page_asked_for(&parameters)?;
     let (conversation, thread) = services.threads.conversation(&key, &query).await?;
     let body = ThreadBody::new(&conversation, &thread, &asked);
@@ -85,6 +94,7 @@ pub(crate) async fn messages(
     parameters: web::Query<Parameters>,
 ) -> Result<HttpResponse, ApiError> {
     services.allow(&request, Scope::Read)?;
+    parameters.expect(MESSAGES_PARAMETERS)?;
     let (order, turn, limit) = (order(&parameters)?, parameters.turn()?, parameters.limit()?);
     let backward = turn.is_some_and(|turn| turn.backward);
     let start = turn.map_or(Start::Offset(0), |turn| Start::Behind(turn.at));
@@ -93,7 +103,7 @@ pub(crate) async fn messages(
     if backward {
         thread.messages.reverse();
     }
-    let ends = Ends::of(&thread.messages, turn, thread.next);
+    let ends = Ends::of(&thread.messages, order, turn, thread.next);
     Ok(HttpResponse::Ok().json(ThreadPageBody {
         conversation_id: conversation.id.to_string(),
         messages: thread.messages.iter().map(MessageBody::new).collect(),
@@ -112,25 +122,37 @@ struct Ends {
 
 impl Ends {
     /// `more` is where the store says that reading went on.
-    fn of(messages: &[Message], turn: Option<Turn>, more: Option<Cursor>) -> Self {
+    fn of(messages: &[Message], order: Order, turn: Option<Turn>, more: Option<Cursor>) -> Self {
         let place = |message: &Message| Cursor { created_at: message.created_at, id: message.id };
         let (first, last) = (messages.first().map(place), messages.last().map(place));
         // An empty page lies where it was asked for.
         let asked = turn.map(|turn| turn.at);
         let next = match turn {
-            // Whoever turned back came from there.
-            Some(Turn { backward: true, .. }) => last.or(asked),
+            // Whoever turned back came from there: from the message at that place, which comes next.
+            Some(Turn { at, backward: true }) => Some(last.unwrap_or_else(|| before(at, order))),
             _ => more,
         };
         Self { next, previous: first.or(asked) }
     }
 }
 
+/// The place right before that of a message, so that what lies behind it begins with the message.
+fn before(at: Cursor, order: Order) -> Cursor {
+    let id = at.id.0.as_u128();
+    let neighbour = match order {
+        Order::OldestFirst => id.saturating_sub(1),
+        Order::NewestFirst => id.saturating_add(1),
+    };
+    Cursor { id: MessageId(Uuid::from_u128(neighbour)), ..at }
+}
+
 fn list_asked_for(parameters: &Parameters) -> Result<ConversationQuery, Invalid> {
     let tenant = |text: &str| TenantId::parse(text).ok();
     let workflow = |field| {
-        let short = |text: &str| (text.chars().count() <= MAX_WORKFLOW).then(|| text.to_owned());
-        parameters.read(field, short, "must have at most 200 characters")
+        // None has a NUL, and no store can be asked for one. Blank is as good as absent.
+        let name = |text: &str| workflow::name(field, text).ok().filter(|_| !text.contains('\0'));
+        let name = parameters.read(field, name, "must have 1 to 200 characters, none of them NUL");
+        name.map(Option::flatten)
     };
     Ok(ConversationQuery {
         tenant: parameters.read(

@@ -52,10 +52,10 @@ impl Cors {
         let mut answer = HttpResponse::NoContent().finish();
         let headers = answer.headers_mut();
         for (name, value) in [
-            (header::ACCESS_CONTROL_ALLOW_METHODS, "GET, POST, PATCH"),
+            (header::ACCESS_CONTROL_ALLOW_METHODS, "GET, POST, PATCH, DELETE"),
             (
                 header::ACCESS_CONTROL_ALLOW_HEADERS,
-                "authorization, content-type, idempotency-key, if-match, x-request-id",
+                "authorization, content-type, idempotency-key, if-match, last-event-id, x-request-id",
             ),
             (header::ACCESS_CONTROL_MAX_AGE, "600"),
         ] {

@@ -56,8 +56,13 @@ fn spell(at: Timestamp, id: &Uuid) -> String {
     format!("{}_{}", at.as_micros(), id.simple())
 }
 
+/// Digits only: nothing of ours is older than 1970, and no store need know of such times.
 fn parse(text: &str) -> Option<(Timestamp, Uuid)> {
     let (micros, id) = text.split_once('_')?;
+    let is_ours = !micros.is_empty() && micros.bytes().all(|byte| byte.is_ascii_digit());
+    if !is_ours {
+        return None;
+    }
     Some((Timestamp::from_micros(micros.parse().ok()?)?, Uuid::try_parse(id).ok()?))
 }
 
@@ -78,8 +83,18 @@ mod tests {
 
     #[test]
     fn anything_else_is_no_cursor() {
-        for text in ["", "_", "1_", "x_0195f2a07c1e70008000000000000001", "99999999999999999999_1"]
-        {
+        for text in [
+            "",
+            "_",
+            "1_",
+            "x_0195f2a07c1e70008000000000000001",
+            "99999999999999999999_1",
+            "-370000000000000000_0195f2a07c1e70008000000000000001",
+            "-1_0195f2a07c1e70008000000000000001",
+            "+5_0195f2a07c1e70008000000000000001",
+            "_0195f2a07c1e70008000000000000001",
+            "999999999999999999_0195f2a07c1e70008000000000000001",
+        ] {
             assert_eq!(read(text), None, "{text}");
             assert_eq!(read_turn(text), None, "{text}");
             assert_eq!(read_activity(text), None, "{text}");

@@ -228,6 +228,9 @@ fn details(error: &ApiError, id: &RequestId) -> Option<Value> {
         ApiError::UnknownField { field, known } => {
             json!({ "field": field, "reason": "is not known", "known_fields": known })
         }
+        ApiError::UnknownParameter { name, known } => {
+            json!({ "field": name, "reason": "is not known", "known_parameters": known })
+        }
         ApiError::Duplicate { existing } => {
             json!({ "existing_message_id": existing.to_string() })
         }

@@ -20,8 +20,9 @@ pub enum ApiError {
     Unauthorized,
     /// There are no keys, and the request is not from this machine.
     #[error(
-        "without API_KEYS this service answers its own machine only, and only while PUBLIC_BASE_URL \
-         is a loopback address: make a key with `sms-foundation key new`, or set API_AUTH=off in a \
+        "without API_KEYS this service answers its own machine only, asked for as localhost or \
+         127.0.0.1 by nobody in between, and only while PUBLIC_BASE_URL is a loopback address: make a \
+         key with `sms-foundation key new`, or set API_AUTH=off in a \
          closed network"
     )]
     Closed,
@@ -71,6 +72,14 @@ pub enum ApiError {
     UnknownField {
         /// Its name, clipped.
         field: String,
+        /// The names that mean something.
+        known: &'static [&'static str],
+    },
+    /// The request has a parameter that means nothing here.
+    #[error("`{name}` is no parameter of this request; its parameters are: {}", known.join(", "))]
+    UnknownParameter {
+        /// Its name, clipped.
+        name: String,
         /// The names that mean something.
         known: &'static [&'static str],
     },
@@ -195,6 +204,7 @@ impl ApiError {
             | Self::NotJson { .. }
             | Self::NotAnObject
             | Self::UnknownField { .. }
+            | Self::UnknownParameter { .. }
             | Self::Refused(_)
             | Self::Outdated
             | Self::BrokenBody
@@ -223,6 +233,7 @@ impl ResponseError for ApiError {
             | Self::NotJson { .. }
             | Self::NotAnObject
             | Self::UnknownField { .. }
+            | Self::UnknownParameter { .. }
             | Self::UnusableWebhook(Refusal::NoMessageSid) => StatusCode::BAD_REQUEST,
             Self::UnusableWebhook(Refusal::NotAForm) | Self::UnsupportedMediaType(_) => {
                 StatusCode::UNSUPPORTED_MEDIA_TYPE

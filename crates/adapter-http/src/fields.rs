@@ -77,6 +77,33 @@ impl Fields {
         }
     }
 
+    /// Takes a field that says yes or no.
+    pub(crate) fn flag(&mut self, field: &'static str) -> Result<Option<bool>, Invalid> {
+        match self.0.remove(field) {
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::Bool(flag)) => Ok(Some(flag)),
+            Some(_) => wrong(field, "must be true or false"),
+        }
+    }
+
+    /// Takes a field that holds one of a few words.
+    pub(crate) fn word<T>(
+        &mut self,
+        field: &'static str,
+        read: fn(&str) -> Option<T>,
+        reason: &'static str,
+    ) -> Result<Option<T>, Invalid> {
+        let Some(word) = self.text(field)? else {
+            return Ok(None);
+        };
+        read(&word).map(Some).ok_or(Invalid { field, reason: reason.into() })
+    }
+
+    /// Takes a list of texts whose absence leaves things as they are.
+    pub(crate) fn list(&mut self, field: &'static str) -> Result<Option<Vec<String>>, Invalid> {
+        if self.0.contains_key(field) { self.texts(field).map(Some) } else { Ok(None) }
+    }
+
     /// Takes a field that holds a list of texts.
     pub(crate) fn texts(&mut self, field: &'static str) -> Result<Vec<String>, Invalid> {
         let list = match self.0.remove(field) {

@@ -14,6 +14,9 @@ use crate::openapi::words;
 use crate::parameters::Parameters;
 use crate::{ApiError, Services};
 
+/// Every parameter of a list of jobs.
+pub(crate) const PARAMETERS: &[&str] = &["state", "limit", "offset"];
+
 /// A page of jobs, the latest changed first.
 #[derive(Serialize, ToSchema)]
 #[schema(as = JobList)]
@@ -82,6 +85,7 @@ pub(crate) async fn list(
     parameters: web::Query<Parameters>,
 ) -> Result<HttpResponse, ApiError> {
     services.allow(&request, Scope::Operate)?;
+    parameters.expect(PARAMETERS)?;
     let reason = "must be parked, queued, running or done";
     let query = JobQuery {
         state: parameters.read("state", JobState::from_word, reason)?,

@@ -18,6 +18,7 @@ mod cursor;
 mod docs;
 mod envelope;
 mod error;
+mod events;
 mod fields;
 mod health;
 mod jobs;
@@ -29,6 +30,8 @@ mod outside;
 mod parameters;
 mod request_id;
 mod sending;
+mod subscriptions;
+mod tail;
 mod views;
 mod waiting;
 mod webhooks;
@@ -36,9 +39,10 @@ mod webhooks;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::{Resource, Route, web};
+use actix_web::{Resource, Route, guard, web};
 use domain::backlog::Backlog;
 use domain::inbox::Inbox;
+use domain::notify::Subscriptions;
 use domain::outbox::Outbox;
 use domain::ports::{Clock, Dispatcher, IdSource, WebhookGate};
 use domain::receipts::Receipts;
@@ -49,9 +53,11 @@ pub use connection::on_connect;
 pub use cors::Cors;
 pub use envelope::envelope;
 pub use error::{ApiError, Category, SendFailure};
+pub use events::spell_event;
 pub use health::{Check, Health};
 pub use limits::{LimitSettings, Limits};
 pub use outside::Probe;
+pub use tail::EventTail;
 pub use webhooks::MAX_BODY_BYTES;
 
 /// Everything that the endpoints need.
@@ -71,6 +77,10 @@ pub struct Services {
     pub outbox: Option<Outbox>,
     /// The jobs, for operators.
     pub backlog: Backlog,
+    /// Who is told of what happens.
+    pub subscriptions: Subscriptions,
+    /// What happens, as it happens.
+    pub events: EventTail,
     /// Runs what must be done at once, and is told of what can wait.
     pub dispatcher: Arc<dyn Dispatcher>,
     /// How long a caller waits for the first outcome of a text, at most.
@@ -118,13 +128,36 @@ pub fn configure(config: &mut web::ServiceConfig, services: &Services) {
         .service(post("/messages/{key}/cancel", web::post().to(messages::cancel)))
         .service(get("/jobs", web::get().to(jobs::list)))
         .service(post("/jobs/{id}/retry", web::post().to(jobs::retry)))
+        .service(get("/events", web::get().to(events::read)))
+        .service(
+            only("GET, POST", "/subscriptions")
+                .route(web::get().to(subscriptions::list))
+                .route(web::post().to(subscriptions::create)),
+        )
+        .service(
+            only("DELETE, GET, PATCH", "/subscriptions/{id}")
+                .route(web::delete().to(subscriptions::delete))
+                .route(web::get().to(subscriptions::read))
+                .route(web::patch().to(subscriptions::change)),
+        )
+        .service(get("/subscriptions/{id}/deliveries", web::get().to(subscriptions::deliveries)))
+        .service(post("/subscriptions/{id}/redeliver", web::post().to(subscriptions::redeliver)))
         .service(get("/openapi.json", web::get().to(openapi::read)))
         .service(get("/docs", web::get().to(docs::page)))
         .service(get("/docs/", web::get().to(docs::page)))
         .service(get("/docs/{file}", web::get().to(docs::file)))
-        .service(get("/health", web::get().to(health::full)))
-        .service(get("/health/live", web::get().to(health::live)))
-        .service(get("/health/ready", web::get().to(health::ready)));
+        .service(probe("/health").route(web::route().guard(probes()).to(health::full)))
+        .service(probe("/health/live").route(web::route().guard(probes()).to(health::live)))
+        .service(probe("/health/ready").route(web::route().guard(probes()).to(health::ready)));
+}
+
+/// Probes ask with GET or HEAD; the server leaves the body of an answer to HEAD out.
+fn probes() -> impl guard::Guard {
+    guard::Any(guard::Get()).or(guard::Head())
+}
+
+fn probe(path: &str) -> Resource {
+    only("GET, HEAD", path)
 }
 
 /// A path that answers GET only.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::HttpRequest;
+use actix_web::http::header;
 use governor::clock::Clock;
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 
@@ -85,7 +86,19 @@ impl Services {
     /// [`ApiError::Unauthorized`] without a known key, [`ApiError::Forbidden`] beyond its scope,
     /// [`ApiError::TooManyRequests`] for more than the settings allow.
     pub fn allow(&self, request: &HttpRequest, needed: Scope) -> Result<Caller<'_>, ApiError> {
-        let caller = self.access.identify(request);
+        let identified = self.access.identify(request);
+        let name = identified.as_ref().ok().map(|caller| caller.name());
+        let allowed = self.decide(request, identified, needed);
+        log(request, name, needed, allowed.as_ref().err());
+        allowed
+    }
+
+    fn decide<'a>(
+        &self,
+        request: &HttpRequest,
+        caller: Result<Caller<'a>, ApiError>,
+        needed: Scope,
+    ) -> Result<Caller<'a>, ApiError> {
         let caller = caller.or_else(|refusal| {
             self.limits.count_failure(request)?;
             Err(refusal)
@@ -95,6 +108,26 @@ impl Services {
             self.limits.count(name)?;
         }
         if caller.may(needed) { Ok(caller) } else { Err(ApiError::Forbidden(needed.as_str())) }
+    }
+}
+
+/// One line for each request of the API: who asked, for what, and whether it was let in. A key that
+/// is refused is worth a look; that there was none is not.
+fn log(request: &HttpRequest, name: Option<&str>, needed: Scope, refusal: Option<&ApiError>) {
+    let scope = needed.as_str();
+    let route = request.match_pattern().unwrap_or_default();
+    let outcome = match refusal {
+        None => "allowed",
+        Some(ApiError::TooManyRequests { .. }) => "too many requests",
+        Some(ApiError::Forbidden(_)) => "beyond its scope",
+        Some(ApiError::Unauthorized) if has_credentials(request) => "unknown key",
+        Some(_) => "no key",
+    };
+    let method = request.method().as_str();
+    if matches!(outcome, "allowed" | "no key") {
+        tracing::info!(api_key = name, scope, outcome, method, route, "API request");
+    } else {
+        tracing::warn!(api_key = name, scope, outcome, method, route, "API request refused");
     }
 }
 
@@ -115,6 +148,10 @@ fn client(request: &HttpRequest, trusted_hops: usize) -> Option<IpAddr> {
 fn read_address(text: &str) -> Option<IpAddr> {
     let bare = text.trim_matches(['[', ']']).parse().ok();
     bare.or_else(|| text.parse::<std::net::SocketAddr>().ok().map(|address| address.ip()))
+}
+
+fn has_credentials(request: &HttpRequest) -> bool {
+    request.headers().contains_key(header::AUTHORIZATION)
 }
 
 /// One subscriber has a whole /64 of version 6.

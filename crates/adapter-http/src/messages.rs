@@ -13,6 +13,9 @@ use crate::parameters::Parameters;
 use crate::views::{ListedMessageBody, MessageDetailBody, MessagesBody};
 use crate::{ApiError, Services, codes};
 
+/// Every parameter of a list of messages.
+pub(crate) const PARAMETERS: &[&str] = &["status", "direction", "since", "cursor", "limit"];
+
 /// All messages, the latest first.
 #[tracing::instrument(name = "http.messages", skip_all)]
 pub(crate) async fn list(
@@ -21,6 +24,7 @@ pub(crate) async fn list(
     parameters: web::Query<Parameters>,
 ) -> Result<HttpResponse, ApiError> {
     services.allow(&request, Scope::Read)?;
+    parameters.expect(PARAMETERS)?;
     let query = asked_for(&parameters)?;
     let page = services.threads.messages(&query).await?;
     Ok(HttpResponse::Ok().json(MessagesBody::new(&page, query.limit)))

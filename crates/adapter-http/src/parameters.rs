@@ -10,12 +10,16 @@ use serde::Deserialize;
 use time::format_description::well_known::Rfc3339;
 use time::{OffsetDateTime, UtcOffset};
 
+use crate::ApiError;
 use crate::cursor::{self, Turn};
 
 const DEFAULT_LIMIT: u32 = 20;
 const MAX_LIMIT: u32 = 100;
 /// What is passed over is read all the same.
 pub(crate) const MAX_OFFSET: u32 = 10_000;
+
+/// So many characters of an unknown parameter's name are repeated to the caller.
+const SHOWN_NAME: usize = 64;
 
 const NEXT_CURSOR: &str = "must be the next_cursor of an earlier page";
 
@@ -25,6 +29,15 @@ const NEXT_CURSOR: &str = "must be the next_cursor of an earlier page";
 pub(crate) struct Parameters(HashMap<String, String>);
 
 impl Parameters {
+    /// Expects no others than the `known`: one that is misspelled would narrow nothing.
+    pub(crate) fn expect(&self, known: &'static [&'static str]) -> Result<(), ApiError> {
+        let mut unknown = self.0.keys().filter(|name| !known.contains(&name.as_str()));
+        unknown.next().map_or(Ok(()), |name| {
+            let name = name.chars().take(SHOWN_NAME).collect();
+            Err(ApiError::UnknownParameter { name, known })
+        })
+    }
+
     /// One of them.
     pub(crate) fn given(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str).filter(|text| !text.is_empty())

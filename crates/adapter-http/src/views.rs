@@ -3,6 +3,7 @@
 //! The doc comments are what the `OpenAPI` document says of each field.
 
 use domain::conversation::Conversation;
+use domain::event::{Event, EventKind};
 use domain::message::{Direction, Media, Message, MessageDetail, RawPayload, StatusEvent};
 use domain::outbound::{AttemptOutcome, SendAttempt};
 use domain::ports::{ConversationPage, MessagePage, ThreadPage};
@@ -226,6 +227,63 @@ impl MessageBody {
             sender: match message.direction {
                 Direction::Inbound => "tenant",
                 Direction::Outbound => "system",
+            },
+        }
+    }
+
+    /// The message of an event, with the status that it had then.
+    fn then(event: &Event) -> Option<Self> {
+        let (content, kept) = (event.content.as_ref()?, event.message.as_ref()?);
+        let (delivery_status, error_code) = (kept.status.as_str(), kept.error_code.clone());
+        Some(Self { delivery_status, error_code, ..Self::new(content) })
+    }
+}
+
+/// Something that happened, as every program is told of it.
+#[derive(Serialize)]
+pub(crate) struct EventBody {
+    id: String,
+    #[serde(rename = "type")]
+    kind: &'static str,
+    timestamp: Timestamp,
+    data: EventDataBody,
+}
+
+/// What it is about, as that was then.
+#[expect(clippy::option_option, reason = "not of this event, null and given are three things")]
+#[derive(Serialize)]
+struct EventDataBody {
+    conversation_id: String,
+    phone_number_canonical: String,
+    tenant_id: Option<String>,
+    workflow_type: Option<String>,
+    workflow_id: Option<String>,
+    language_detected: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<MessageBody>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    previous_tenant_id: Option<Option<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    previous_language: Option<Option<String>>,
+}
+
+impl EventBody {
+    pub(crate) fn new(event: &Event) -> Self {
+        let previous = |kind| (event.kind == kind).then(|| event.previous.clone());
+        Self {
+            id: event.id.to_string(),
+            kind: event.kind.as_str(),
+            timestamp: event.at,
+            data: EventDataBody {
+                conversation_id: event.conversation.to_string(),
+                phone_number_canonical: event.phone_number_canonical.as_str().to_owned(),
+                tenant_id: event.tenant_id.as_ref().map(ToString::to_string),
+                workflow_type: event.workflow_type.clone(),
+                workflow_id: event.workflow_id.clone(),
+                language_detected: event.language.as_str(),
+                message: MessageBody::then(event),
+                previous_tenant_id: previous(EventKind::Identified),
+                previous_language: previous(EventKind::LanguageChanged),
             },
         }
     }

@@ -61,6 +61,7 @@ pub(crate) async fn status(
                 meters.verdict_overturned();
                 tracing::warn!(message_id = %message, %twilio_sid, "given up, and sent after all");
             }
+            services.dispatcher.happened();
             "applied"
         }
         StatusRecorded::Parked => "parked",

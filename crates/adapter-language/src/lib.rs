@@ -15,7 +15,7 @@ mod letters;
 mod table;
 
 use domain::language::words::{self, Reading, Word};
-use domain::language::{Detection, Language};
+use domain::language::{Confidence, Detection, Language};
 use domain::ports::LanguageDetector;
 use whichlang::Lang;
 
@@ -63,7 +63,12 @@ impl LanguageDetector for NgramDetector {
             Opinion::None => (),
         }
         let telling = reading.words.iter().filter(|word| word.tells_alone()).count();
-        ballot.decide(telling)
+        let detection = ballot.decide(telling);
+        if reading.maybe_a_name {
+            let confidence = detection.confidence.min(Confidence::MAYBE_A_NAME);
+            return Detection { confidence, ..detection };
+        }
+        detection
     }
 }
 
@@ -98,7 +103,6 @@ mod tests {
 
     use super::*;
     use Language::{English, Portuguese, Spanish, Unknown};
-    use domain::language::Confidence;
 
     fn check(cases: &[(&str, Language)]) {
         for (text, language) in cases {
@@ -204,6 +208,21 @@ mod tests {
         }
         let sentence = NgramDetector.detect("muchas gracias por arreglar la puerta");
         assert!(sentence.confidence >= Confidence::CLEAR);
+    }
+
+    #[test]
+    fn nothing_but_names_is_unknown_and_one_that_may_be_a_name_is_doubtful() {
+        for names in ["Zhang Wei", "Svetlana Petrova", "Mohammed Ali Khan", "Okay"] {
+            assert_eq!(NgramDetector.detect(names), Detection::UNKNOWN, "{names}");
+        }
+        for name in ["Priya", "Fatoumata"] {
+            let confidence = NgramDetector.detect(name).confidence;
+            assert!(confidence <= Confidence::MAYBE_A_NAME, "{name}: {confidence:?}");
+        }
+        check(&[
+            ("Svetlana Petrova llamó ayer", Spanish),
+            ("Zhang Wei here, the heater broke", English),
+        ]);
     }
 
     proptest! {

@@ -2,14 +2,14 @@
 
 use std::str::FromStr;
 
-use url::{Host, Url};
+use url::{Host, Origin, Url};
 
 /// The base of a service's URLs, `https://monitor.example/api`: scheme, host, port and perhaps a
 /// path that all others begin with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BaseUrl {
     text: String,
-    is_https: bool,
+    origin: Origin,
     is_loopback: bool,
 }
 
@@ -20,8 +20,14 @@ impl BaseUrl {
         &self.text
     }
 
+    /// Whether both are one service to a credential: scheme, host and port are the same.
+    #[must_use]
+    pub fn is_same_origin(&self, other: &Self) -> bool {
+        self.origin == other.origin
+    }
+
     pub(crate) fn is_https(&self) -> bool {
-        self.is_https
+        matches!(&self.origin, Origin::Tuple(scheme, ..) if scheme == "https")
     }
 
     pub(crate) fn is_loopback(&self) -> bool {
@@ -43,7 +49,7 @@ impl FromStr for BaseUrl {
         }
         Ok(Self {
             text: url.as_str().trim_end_matches('/').to_owned(),
-            is_https: url.scheme() == "https",
+            origin: url.origin(),
             is_loopback: url.host().is_some_and(|host| is_loopback(&host)),
         })
     }
@@ -75,8 +81,9 @@ mod tests {
     #[test]
     fn a_base_may_have_a_path_and_loses_its_last_slash() {
         let check = |setting: &str, text: &str, (is_https, is_loopback): (bool, bool)| {
-            let expected = BaseUrl { text: text.to_owned(), is_https, is_loopback };
-            assert_eq!(setting.parse(), Ok(expected), "{setting}");
+            let base: BaseUrl = setting.parse().unwrap();
+            let read = (base.as_str(), base.is_https(), base.is_loopback());
+            assert_eq!(read, (text, is_https, is_loopback), "{setting}");
         };
         check("https://monitor.example", "https://monitor.example", (true, false));
         check(
@@ -88,6 +95,21 @@ mod tests {
         check("http://127.0.0.1:8000", "http://127.0.0.1:8000", (false, true));
         check("http://localhost", "http://localhost", (false, true));
         check("https://[::1]:1/", "https://[::1]:1", (true, true));
+    }
+
+    #[test]
+    fn a_credential_is_for_one_scheme_host_and_port() {
+        let base = |setting: &str| setting.parse::<BaseUrl>().unwrap();
+        let monitor = base("https://monitor.example/api");
+        assert!(monitor.is_same_origin(&base("https://Monitor.Example:443/profiles")));
+        for other in [
+            "http://monitor.example",
+            "https://monitor.example:8443",
+            "https://profiles.example",
+            "https://monitor.example.evil.example",
+        ] {
+            assert!(!monitor.is_same_origin(&base(other)), "{other}");
+        }
     }
 
     #[test]

@@ -7,10 +7,10 @@ use diesel::result::QueryResult;
 use diesel::sql_types::Json;
 use diesel_async::RunQueryDsl;
 use domain::conversation::ConversationId;
-use domain::ports::{ConversationQuery, MessageQuery, Reconciliation, ThreadQuery};
+use domain::ports::{ConversationQuery, JobQuery, MessageQuery, Reconciliation, ThreadQuery};
 use serde_json::Value;
 
-use crate::{PgStore, listing, reading, reconciliation, tenants};
+use crate::{PgStore, jobs, listing, reading, reconciliation, tenants};
 
 /// The plans of what a call reads, with what was really read: each the answer to
 /// `explain (analyze, buffers, format json)`.
@@ -38,6 +38,11 @@ impl PgStore {
     /// Of the conversations that a language is carried to.
     pub async fn explain_carrying(&self, conversation: ConversationId) -> Value {
         self.explain(tenants::family(conversation)).await
+    }
+
+    /// Of a page of jobs.
+    pub async fn explain_jobs(&self, query: &JobQuery) -> Value {
+        self.explain(jobs::listed_rows(query)).await
     }
 
     async fn explain(&self, statement: impl QueryFragment<Pg> + Send) -> Value {

@@ -14,9 +14,13 @@ use crate::prepared::Prepared;
 pub(crate) async fn sweep(conn: &mut AsyncPgConnection, what: &Housekeeping) -> QueryResult<Swept> {
     conn.transaction(async |conn| {
         let conn = &*conn;
-        let (jobs, idempotency_keys, parked_events) =
-            try_join!(sweep_jobs(conn, what), sweep_keys(conn, what), sweep_events(conn, what))?;
-        Ok(Swept { jobs, idempotency_keys, parked_events })
+        let (jobs, idempotency_keys, parked_events, raw_payloads) = try_join!(
+            sweep_jobs(conn, what),
+            sweep_keys(conn, what),
+            sweep_events(conn, what),
+            sweep_payloads(conn, what)
+        )?;
+        Ok(Swept { jobs, idempotency_keys, parked_events, raw_payloads })
     })
     .await
 }
@@ -52,16 +56,40 @@ async fn sweep_events(conn: &AsyncPgConnection, what: &Housekeeping) -> QueryRes
     sweep_before(conn, delete, what.parked_events, what.limit).await
 }
 
+async fn sweep_payloads(conn: &AsyncPgConnection, what: &Housekeeping) -> QueryResult<u64> {
+    let Some(before) = what.raw_payloads else {
+        return Ok(0);
+    };
+    let (of_messages, of_reports) = try_join!(
+        sweep_before(conn, PAYLOADS_OF_MESSAGES, before, what.limit),
+        sweep_before(conn, PAYLOADS_OF_REPORTS, before, what.limit)
+    )?;
+    Ok(of_messages + of_reports)
+}
+
+const PAYLOADS_OF_MESSAGES: &str = "update sms_messages set raw_webhook_data = null \
+     where id in ( \
+         select id from sms_messages where raw_webhook_data is not null and created_at < $1 \
+         order by created_at limit $2 for no key update skip locked \
+     )";
+
+const PAYLOADS_OF_REPORTS: &str = "update sms_message_status_events set raw_webhook_data = null \
+     where id in ( \
+         select id from sms_message_status_events \
+         where raw_webhook_data is not null and created_at < $1 \
+         order by created_at limit $2 for no key update skip locked \
+     )";
+
 async fn sweep_before(
     mut conn: &AsyncPgConnection,
-    delete: &'static str,
+    statement: &'static str,
     time: Timestamp,
     limit: u32,
 ) -> QueryResult<u64> {
-    let delete = diesel::sql_query(delete)
+    let statement = diesel::sql_query(statement)
         .bind::<Timestamptz, _>(OffsetDateTime::from(time))
         .bind::<BigInt, _>(i64::from(limit));
-    Ok(count(Prepared(delete).execute(&mut conn).await?))
+    Ok(count(Prepared(statement).execute(&mut conn).await?))
 }
 
 fn count(rows: usize) -> u64 {

@@ -4,10 +4,9 @@ use diesel::dsl::exists;
 use diesel::prelude::*;
 use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
 use domain::conversation::Conversation;
-use domain::delivery::DeliveryState;
+use domain::event::NewEvent;
 use domain::message::{Message, MessageId};
 use domain::ports::{ConversationKey, MessageKey, NewInbound, Recorded};
-use domain::timestamp::Timestamp;
 use futures_util::try_join;
 use time::OffsetDateTime;
 
@@ -15,7 +14,7 @@ use crate::locks::{hold_sid, lock_message};
 use crate::prepared::Prepared;
 use crate::rows::{DeliveryRow, MessageRow, stored};
 use crate::schema::{sms_message_status_events, sms_messages};
-use crate::{conversations, jobs};
+use crate::{conversations, feed, jobs};
 
 /// Writes it with its conversation and its follow-up jobs, or finds that it is there already.
 pub(crate) async fn record(
@@ -44,11 +43,13 @@ async fn write(conn: &mut AsyncPgConnection, inbound: &NewInbound) -> QueryResul
         let before = before.ok_or(diesel::result::Error::NotFound)?;
         let after = before.with(inbound);
         let follow_ups = after.follow_ups(&inbound.follow_ups());
-        let (is_new, (), (), ()) = try_join!(
+        let events = NewEvent::of_inbound(inbound, &before, &after);
+        let (is_new, (), (), (), ()) = try_join!(
             insert_message(conn, &before, inbound),
             attach_parked_events(conn, inbound),
             conversations::update(conn, &after),
             jobs::enqueue(conn, &follow_ups),
+            feed::record(conn, &events),
         )?;
         if !is_new {
             return Err(diesel::result::Error::RollbackTransaction);
@@ -72,22 +73,23 @@ async fn repeat(conn: &mut AsyncPgConnection, inbound: &NewInbound) -> QueryResu
         let known = known.ok_or(diesel::result::Error::NotFound)?;
         let further = known.delivery.advance_inbound(inbound.message.status);
         if further != known.delivery {
-            become_state(conn, &known, &further, inbound.received_at).await?;
+            let after = Message {
+                delivery: further,
+                updated_at: known.updated_at.max(inbound.received_at),
+                ..known.clone()
+            };
+            let events = NewEvent::of_change(&known, &after, false, inbound.received_at);
+            try_join!(become_state(conn, &after), feed::record(conn, &events))?;
         }
         Ok(Recorded::Duplicate { message: known.id })
     })
     .await
 }
 
-async fn become_state(
-    mut conn: &AsyncPgConnection,
-    known: &Message,
-    delivery: &DeliveryState,
-    at: Timestamp,
-) -> QueryResult<()> {
-    let updated_at = OffsetDateTime::from(known.updated_at.max(at));
-    let update = diesel::update(sms_messages::table.find(known.id.0))
-        .set((DeliveryRow::of(delivery), sms_messages::updated_at.eq(updated_at)));
+async fn become_state(mut conn: &AsyncPgConnection, after: &Message) -> QueryResult<()> {
+    let updated_at = OffsetDateTime::from(after.updated_at);
+    let update = diesel::update(sms_messages::table.find(after.id.0))
+        .set((DeliveryRow::of(&after.delivery), sms_messages::updated_at.eq(updated_at)));
     Prepared(update).execute(&mut conn).await?;
     Ok(())
 }

@@ -4,7 +4,7 @@ use diesel::dsl::{exists, sql};
 use diesel::expression::SqlLiteral;
 use diesel::prelude::*;
 use diesel::sql_types::{
-    Array, BigInt, Bool, Int4, Jsonb, Nullable, Text, Timestamptz, Uuid as SqlUuid,
+    Array, BigInt, Bool, Int4, Jsonb, Nullable, Text, Timestamptz, Untyped, Uuid as SqlUuid,
 };
 use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
 use domain::job::{ClaimedJob, Job, JobEnding, JobState, NewJob, Ticket};
@@ -16,7 +16,7 @@ use serde_json::Value;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use crate::prepared::Prepared;
+use crate::prepared::{Prepared, Rows};
 use crate::rows::{DueRow, JobRow, JobViewRow, UnreadableRow, stored_count};
 use crate::schema::{jobs, sms_conversations};
 
@@ -47,18 +47,34 @@ pub(crate) async fn claim(
 }
 
 /// Locks as many jobs as are wanted, in their order; those that another claim has locked are passed
-/// over. Two statements, so that each reads no more of its index than it needs.
+/// over. A statement for each kind that waits, so that each reads no more of its index than it
+/// needs: however many jobs of other kinds are due, they are not in the way.
 async fn lock_due(
     conn: &AsyncPgConnection,
     claim: &JobClaim,
     except: &[Uuid],
 ) -> QueryResult<Vec<DueRow>> {
+    let queued = claim.kinds.iter().map(|kind| {
+        let kind = std::slice::from_ref(kind);
+        lock_where(
+            "kind = ($2)[1] and state = 'queued' and run_at <= $1",
+            conn,
+            claim,
+            kind,
+            except,
+        )
+    });
     let (queued, abandoned) = try_join!(
-        lock_where("state = 'queued' and run_at <= $1", conn, claim, except),
-        lock_where("state = 'running' and lease_expires_at <= $1", conn, claim, except),
+        try_join_all(queued),
+        lock_where(
+            "kind = any($2) and state = 'running' and lease_expires_at <= $1",
+            conn,
+            claim,
+            &claim.kinds,
+            except
+        ),
     )?;
-    let mut due = queued;
-    due.extend(abandoned);
+    let mut due: Vec<DueRow> = queued.into_iter().flatten().chain(abandoned).collect();
     due.sort_by_key(DueRow::turn);
     due.truncate(usize::try_from(claim.limit).unwrap_or(usize::MAX));
     Ok(due)
@@ -68,11 +84,12 @@ async fn lock_where(
     condition: &'static str,
     mut conn: &AsyncPgConnection,
     claim: &JobClaim,
+    kinds: &[&'static str],
     except: &[Uuid],
 ) -> QueryResult<Vec<DueRow>> {
     let query = format!(
         "select id, kind, payload, attempts, failures, run_at, place from jobs \
-         where {condition} and kind = any($2) and id <> all($3) \
+         where {condition} and id <> all($3) \
              and (lane is null or not exists ( \
                  select 1 from jobs earlier \
                  where earlier.lane = jobs.lane and earlier.place < jobs.place \
@@ -82,7 +99,7 @@ async fn lock_where(
     );
     let query = diesel::sql_query(query)
         .bind::<Timestamptz, _>(OffsetDateTime::from(claim.at))
-        .bind::<Array<Text>, _>(claim.kinds.as_slice())
+        .bind::<Array<Text>, _>(kinds)
         .bind::<Array<SqlUuid>, _>(except)
         .bind::<BigInt, _>(i64::from(claim.limit));
     Prepared(query).load(&mut conn).await
@@ -292,17 +309,32 @@ pub(crate) async fn list(
     mut conn: &AsyncPgConnection,
     query: &JobQuery,
 ) -> QueryResult<Vec<JobView>> {
-    let mut rows = jobs::table
-        .order((jobs::updated_at.desc(), jobs::id.desc()))
-        .select(JobViewRow::as_select())
-        .limit(i64::from(query.limit))
-        .offset(i64::from(query.offset))
-        .into_boxed();
-    if let Some(state) = query.state {
-        rows = rows.filter(jobs::state.eq(state.as_str()));
-    }
-    let rows: Vec<JobViewRow> = Prepared(rows).load(&mut conn).await?;
+    let rows: Vec<JobViewRow> = listed_rows(query).load(&mut conn).await?;
     Ok(rows.into_iter().map(JobView::try_from).collect::<Result<_, UnreadableRow>>()?)
+}
+
+/// Each state is read in the order of an index, no further than the page reaches, and all of them
+/// are merged.
+pub(crate) fn listed_rows(query: &JobQuery) -> Prepared<impl Rows<Untyped>> {
+    let states = query.state.map_or_else(|| JobState::ALL.to_vec(), |state| vec![state]);
+    let of_state = |state: JobState| {
+        format!(
+            "(select * from jobs where state = '{}' \
+              order by updated_at desc, id desc limit $1 + $2)",
+            state.as_str()
+        )
+    };
+    let states: Vec<_> = states.into_iter().map(of_state).collect();
+    let rows = format!(
+        "select id, kind, payload, state, attempts, failures, last_error, run_at, created_at, \
+             updated_at \
+         from ({}) listed order by updated_at desc, id desc limit $1 offset $2",
+        states.join(" union all ")
+    );
+    let rows = diesel::sql_query(rows)
+        .bind::<BigInt, _>(i64::from(query.limit))
+        .bind::<BigInt, _>(i64::from(query.offset));
+    Prepared(rows)
 }
 
 /// In these words, and not with parameters: they are those of the partial indexes.

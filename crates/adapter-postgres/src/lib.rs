@@ -8,6 +8,8 @@ mod events;
 #[cfg(feature = "testing")]
 mod explain;
 mod failure;
+mod feed;
+mod hooks;
 mod housekeeping;
 mod idempotency;
 mod inbound;
@@ -28,6 +30,7 @@ mod schema;
 mod settings;
 mod status;
 mod store;
+mod subscriptions;
 mod tenants;
 mod verdicts;
 

@@ -20,13 +20,16 @@ use crate::settings::{InvalidSettings, PgSettings};
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../../migrations/postgres");
 
 /// The names of our tables.
-const TABLES: [&str; 6] = [
+const TABLES: [&str; 9] = [
     "sms_conversations",
     "sms_messages",
     "sms_message_status_events",
     "sms_send_attempts",
     "idempotency_keys",
     "jobs",
+    "sms_events",
+    "sms_subscriptions",
+    "sms_event_deliveries",
 ];
 
 /// Why the tables are not up to date. Nothing is half done, and to try again is safe.

@@ -15,7 +15,7 @@ use crate::locks::lock_message;
 use crate::prepared::Prepared;
 use crate::rows::{AttemptRow, OutgoingRow, UnreadableRow};
 use crate::schema::{sms_messages, sms_send_attempts};
-use crate::{conversations, jobs, reading};
+use crate::{conversations, feed, jobs, reading};
 
 /// The message from us with that id or SID; nobody else changes it until the transaction ends.
 pub(crate) async fn lock(
@@ -78,12 +78,14 @@ pub(crate) async fn write(
     if matches!(step.follow_up, Some(NewJob { job: Job::Send { .. }, .. })) {
         conversations::hold_lane(conn, step.after.message.conversation).await?;
     }
+    let events = step.events(&before.message, at);
     try_join!(
         update_message(conn, &before.message, &step.after.message),
         write_attempts(conn, before, &step.after),
         touch_conversation(conn, &step.after.message, step.sent_at),
         jobs::enqueue(conn, step.follow_up.as_slice()),
         end_job(conn, ticket, step, at),
+        feed::record(conn, &events),
     )?;
     Ok(())
 }

@@ -110,6 +110,33 @@ diesel::table! {
     }
 }
 
+// Read and written by statements of its own (`feed`, `hooks`): `sms_events`, `sms_event_deliveries`.
+diesel::table! {
+    sms_subscriptions (id) {
+        id -> Uuid,
+        name -> Text,
+        url -> Text,
+        events -> Array<Text>,
+        all_statuses -> Bool,
+        workflow_type -> Nullable<Text>,
+        tenant -> Nullable<Text>,
+        direction -> Nullable<Text>,
+        when_identified -> Bool,
+        format -> Text,
+        secret -> Text,
+        previous_secret -> Nullable<Text>,
+        previous_secret_until -> Nullable<Timestamptz>,
+        enabled -> Bool,
+        configured -> Bool,
+        failures -> Int4,
+        failing_since -> Nullable<Timestamptz>,
+        paused_until -> Nullable<Timestamptz>,
+        last_error -> Nullable<Text>,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
 diesel::joinable!(idempotency_keys -> sms_messages (message_id));
 diesel::allow_tables_to_appear_in_same_query!(
     idempotency_keys,

@@ -2,17 +2,22 @@
 
 use async_trait::async_trait;
 use domain::conversation::{Conversation, ConversationId};
+use domain::event::{Event, EventCursor};
+use domain::hook::ClaimedHook;
 use domain::job::{ClaimedJob, JobEnding, Ticket};
 use domain::language::Language;
 use domain::message::{MessageDetail, MessageId, TwilioSid};
 use domain::outbound::{AttemptEnd, NewAttempt, Outgoing};
 use domain::ports::{
-    Acceptance, Adopted, Annotated, Annotation, AttemptRecorded, Begun, Canceled, ConversationKey,
-    ConversationPage, ConversationQuery, ConversationStore, Housekeeping, JobClaim, JobQuery,
+    Acceptance, Adopted, Annotated, Annotation, AttemptRecorded, Begun, Canceled, Carried, Changed,
+    ConversationKey, ConversationPage, ConversationQuery, ConversationStore, EventStore,
+    EventSweep, HookClaim, HookEnd, HookQuery, HookView, Housekeeping, JobClaim, JobQuery,
     JobQueue, JobRetried, JobRetry, JobView, LookupKept, LookupResult, MessageKey, MessagePage,
     MessageQuery, MessageStore, NewInbound, NewOutbound, NewStatusEvent, OutboundStore,
-    Reconciliation, Recorded, StatusRecorded, StoreError, Swept, ThreadPage, ThreadQuery,
+    Reconciliation, Recorded, Redelivered, Redelivery, StatusRecorded, StoreError,
+    SubscriptionChange, Swept, ThreadPage, ThreadQuery,
 };
+use domain::subscription::{Subscription, SubscriptionId};
 use domain::tenant::TenantId;
 use domain::timestamp::Timestamp;
 use tokio::runtime::Handle;
@@ -20,8 +25,9 @@ use tokio::runtime::Handle;
 use crate::pool::Pool;
 use crate::settings::{InvalidSettings, PgSettings};
 use crate::{
-    acceptance, attempts, checks, conversations, housekeeping, idempotency, inbound, jobs, listing,
-    outgoing, reading, reconciliation, retry, status, tenants, verdicts,
+    acceptance, attempts, checks, conversations, feed, hooks, housekeeping, idempotency, inbound,
+    jobs, listing, outgoing, reading, reconciliation, retry, status, subscriptions, tenants,
+    verdicts,
 };
 
 /// Conversations, messages and jobs on PostgreSQL.
@@ -193,7 +199,7 @@ impl ConversationStore for PgStore {
         &self,
         conversation: ConversationId,
         at: Timestamp,
-    ) -> Result<Option<Conversation>, StoreError> {
+    ) -> Result<Option<Carried>, StoreError> {
         self.pool.run(async |conn| tenants::carry_language(conn, conversation, at).await).await
     }
 
@@ -203,7 +209,7 @@ impl ConversationStore for PgStore {
         conversation: ConversationId,
         tenant: &TenantId,
         language: Language,
-    ) -> Result<bool, StoreError> {
+    ) -> Result<Option<Conversation>, StoreError> {
         self.pool
             .run(async |conn| {
                 tenants::mark_language_told(conn, conversation, tenant, language).await
@@ -242,5 +248,77 @@ impl JobQueue for PgStore {
     #[tracing::instrument(name = "pg.housekeep", skip_all)]
     async fn housekeep(&self, what: &Housekeeping) -> Result<Swept, StoreError> {
         self.pool.run(async |conn| housekeeping::sweep(conn, what).await).await
+    }
+}
+
+#[async_trait]
+impl EventStore for PgStore {
+    #[tracing::instrument(name = "pg.events_end", skip_all)]
+    async fn events_end(&self) -> Result<EventCursor, StoreError> {
+        self.pool.run(async |conn| feed::end(conn).await).await
+    }
+
+    #[tracing::instrument(name = "pg.read_events", skip_all)]
+    async fn read_events(&self, behind: EventCursor, limit: u32) -> Result<Vec<Event>, StoreError> {
+        self.pool.run(async |conn| feed::read(conn, behind, limit).await).await
+    }
+
+    #[tracing::instrument(name = "pg.create_subscription", skip_all)]
+    async fn create_subscription(&self, new: &Subscription) -> Result<bool, StoreError> {
+        self.pool.run(async |conn| subscriptions::create(conn, new).await).await
+    }
+
+    #[tracing::instrument(name = "pg.list_subscriptions", skip_all)]
+    async fn list_subscriptions(&self) -> Result<Vec<Subscription>, StoreError> {
+        self.pool.run(async |conn| subscriptions::list(conn).await).await
+    }
+
+    #[tracing::instrument(name = "pg.change_subscription", skip_all)]
+    async fn change_subscription(
+        &self,
+        id: SubscriptionId,
+        change: &SubscriptionChange,
+    ) -> Result<Changed, StoreError> {
+        self.pool.run(async |conn| subscriptions::change(conn, id, change).await).await
+    }
+
+    #[tracing::instrument(name = "pg.delete_subscription", skip_all)]
+    async fn delete_subscription(&self, id: SubscriptionId) -> Result<bool, StoreError> {
+        self.pool.run(async |conn| subscriptions::delete(conn, id).await).await
+    }
+
+    #[tracing::instrument(name = "pg.claim_hooks", skip_all)]
+    async fn claim_hooks(&self, claim: &HookClaim) -> Result<Vec<ClaimedHook>, StoreError> {
+        self.pool.run(async |conn| hooks::claim(conn, claim).await).await
+    }
+
+    #[tracing::instrument(name = "pg.finish_hook", skip_all)]
+    async fn finish_hook(&self, end: &HookEnd) -> Result<bool, StoreError> {
+        self.pool.run(async |conn| hooks::finish(conn, end).await).await
+    }
+
+    #[tracing::instrument(name = "pg.list_hooks", skip_all)]
+    async fn list_hooks(&self, query: &HookQuery) -> Result<Vec<HookView>, StoreError> {
+        self.pool.run(async |conn| hooks::list(conn, query).await).await
+    }
+
+    #[tracing::instrument(name = "pg.redeliver", skip_all)]
+    async fn redeliver(&self, wish: &Redelivery) -> Result<Redelivered, StoreError> {
+        self.pool.run(async |conn| hooks::redeliver(conn, wish).await).await
+    }
+
+    #[tracing::instrument(name = "pg.park_overdue", skip_all)]
+    async fn park_overdue(
+        &self,
+        before: Timestamp,
+        at: Timestamp,
+        limit: u32,
+    ) -> Result<u64, StoreError> {
+        self.pool.run(async |conn| hooks::park_overdue(conn, before, at, limit).await).await
+    }
+
+    #[tracing::instrument(name = "pg.sweep_events", skip_all)]
+    async fn sweep_events(&self, what: &EventSweep) -> Result<u64, StoreError> {
+        self.pool.run(async |conn| hooks::sweep(conn, what).await).await
     }
 }

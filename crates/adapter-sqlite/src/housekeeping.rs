@@ -31,6 +31,22 @@ const PARKED_EVENTS: &str = "
         limit ?2
     )";
 
+const PAYLOADS_OF_MESSAGES: &str = "
+    update sms_messages set raw_webhook_data = null where rowid in (
+        select rowid from sms_messages
+        where raw_webhook_data is not null and created_at < ?1
+        order by created_at
+        limit ?2
+    )";
+
+const PAYLOADS_OF_REPORTS: &str = "
+    update sms_message_status_events set raw_webhook_data = null where rowid in (
+        select rowid from sms_message_status_events
+        where raw_webhook_data is not null and created_at < ?1
+        order by created_at
+        limit ?2
+    )";
+
 /// Deletes what `what` allows.
 pub(crate) fn sweep(conn: &mut SqliteConnection, what: &Housekeeping) -> Result<Swept, Failure> {
     let limit = i64::from(what.limit);
@@ -48,9 +64,42 @@ pub(crate) fn sweep(conn: &mut SqliteConnection, what: &Housekeeping) -> Result<
         jobs: count(Prepared(old_jobs).execute(conn)?),
         idempotency_keys: count(Prepared(old_keys).execute(conn)?),
         parked_events: count(Prepared(old_events).execute(conn)?),
+        raw_payloads: sweep_payloads(conn, what)?,
     })
+}
+
+fn sweep_payloads(conn: &mut SqliteConnection, what: &Housekeeping) -> Result<u64, Failure> {
+    let Some(before) = what.raw_payloads else {
+        return Ok(0);
+    };
+    let mut swept = 0;
+    for statement in [PAYLOADS_OF_MESSAGES, PAYLOADS_OF_REPORTS] {
+        let old_payloads = sql_query(statement)
+            .bind::<Text, _>(before.to_string())
+            .bind::<BigInt, _>(i64::from(what.limit));
+        swept += count(Prepared(old_payloads).execute(conn)?);
+    }
+    Ok(swept)
 }
 
 fn count(rows: usize) -> u64 {
     u64::try_from(rows).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plans::plan;
+
+    #[test]
+    fn payloads_are_swept_in_the_order_of_an_index_that_holds_nothing_else() {
+        for (statement, index) in [
+            (PAYLOADS_OF_MESSAGES, "sms_messages_raw"),
+            (PAYLOADS_OF_REPORTS, "sms_message_status_events_raw"),
+        ] {
+            let plan = plan(statement);
+            assert!(plan.contains(&format!("INDEX {index}")), "{plan}");
+            assert!(!plan.contains("SCAN") && !plan.contains("TEMP B-TREE"), "{plan}");
+        }
+    }
 }

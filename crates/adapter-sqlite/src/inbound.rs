@@ -2,11 +2,13 @@
 
 use diesel::prelude::*;
 use domain::conversation::Conversation;
-use domain::ports::{ConversationKey, NewInbound, Recorded};
+use domain::event::NewEvent;
+use domain::message::Message;
+use domain::ports::{ConversationKey, MessageKey, NewInbound, Recorded};
 
 use crate::delivery::StoredDelivery;
 use crate::failure::Failure;
-use crate::{jobs, reading, writing};
+use crate::{feed, jobs, reading, writing};
 
 /// Writes all that `inbound` leads to. Writes come one after the other, so to look for the SID
 /// first is enough: a repeat leaves nothing.
@@ -33,6 +35,7 @@ pub(crate) fn record(
     for job in after.follow_ups(&inbound.follow_ups()) {
         jobs::enqueue(conn, &job)?;
     }
+    feed::record(conn, &NewEvent::of_inbound(inbound, &before, &after))?;
     Ok(Recorded::New {
         message: inbound.id,
         conversation: after.id,
@@ -47,6 +50,13 @@ fn repeat(
     inbound: &NewInbound,
 ) -> Result<Recorded, Failure> {
     let further = stored.state.advance_inbound(inbound.message.status);
-    stored.move_to(conn, &further, inbound.received_at)?;
+    if further != stored.state {
+        let before = reading::message(conn, &MessageKey::Id(stored.message))?;
+        stored.move_to(conn, &further, inbound.received_at)?;
+        let before = before.ok_or(Failure::Unreadable("message"))?;
+        let after = Message { delivery: further, ..before.clone() };
+        let events = NewEvent::of_change(&before, &after, false, inbound.received_at);
+        feed::record(conn, &events)?;
+    }
     Ok(Recorded::Duplicate { message: stored.message })
 }

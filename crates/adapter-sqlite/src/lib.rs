@@ -17,6 +17,8 @@ mod connection;
 mod conversations;
 mod delivery;
 mod failure;
+mod feed;
+mod hooks;
 mod housekeeping;
 mod idempotency;
 mod inbound;
@@ -36,6 +38,7 @@ mod rows;
 mod schema;
 mod status;
 mod store;
+mod subscriptions;
 mod tenants;
 #[cfg(feature = "testing")]
 mod testing;

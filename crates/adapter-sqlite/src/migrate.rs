@@ -14,13 +14,16 @@ use crate::connection::ConnectError;
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../../migrations/sqlite");
 
 /// Every table that the migrations make.
-const OURS: [&str; 6] = [
+const OURS: [&str; 9] = [
     "sms_conversations",
     "sms_messages",
     "sms_message_status_events",
     "sms_send_attempts",
     "idempotency_keys",
     "jobs",
+    "sms_events",
+    "sms_subscriptions",
+    "sms_event_deliveries",
 ];
 
 /// Where diesel keeps which migrations have run.

@@ -15,7 +15,7 @@ use crate::failure::Failure;
 use crate::prepared::Prepared;
 use crate::rows::{AttemptRow, OutcomeColumns, ProgressColumns};
 use crate::schema::{sms_messages, sms_send_attempts};
-use crate::{jobs, reading};
+use crate::{feed, jobs, reading};
 
 /// Something was sent in it. Times only move forward.
 const TOUCH_CONVERSATION: &str = "
@@ -83,6 +83,7 @@ pub(crate) fn write(
     if let Some(sent_at) = step.sent_at {
         touch_conversation(conn, &after.message, sent_at)?;
     }
+    feed::record(conn, &step.events(&before.message, at))?;
     if let Some(job) = &step.follow_up {
         jobs::enqueue(conn, job)?;
     }

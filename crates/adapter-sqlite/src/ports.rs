@@ -2,24 +2,29 @@
 
 use async_trait::async_trait;
 use domain::conversation::{Conversation, ConversationId};
+use domain::event::{Event, EventCursor};
+use domain::hook::ClaimedHook;
 use domain::job::{ClaimedJob, JobEnding, Ticket};
 use domain::language::Language;
 use domain::message::{MessageDetail, MessageId, TwilioSid};
 use domain::outbound::{AttemptEnd, NewAttempt, Outgoing};
 use domain::ports::{
-    Acceptance, Adopted, Annotated, Annotation, AttemptRecorded, Begun, Canceled, ConversationKey,
-    ConversationPage, ConversationQuery, ConversationStore, Housekeeping, JobClaim, JobQuery,
+    Acceptance, Adopted, Annotated, Annotation, AttemptRecorded, Begun, Canceled, Carried, Changed,
+    ConversationKey, ConversationPage, ConversationQuery, ConversationStore, EventStore,
+    EventSweep, HookClaim, HookEnd, HookQuery, HookView, Housekeeping, JobClaim, JobQuery,
     JobQueue, JobRetried, JobRetry, JobView, LookupKept, LookupResult, MessageKey, MessagePage,
     MessageQuery, MessageStore, NewInbound, NewOutbound, NewStatusEvent, OutboundStore,
-    Reconciliation, Recorded, StatusRecorded, StoreError, Swept, ThreadPage, ThreadQuery,
+    Reconciliation, Recorded, Redelivered, Redelivery, StatusRecorded, StoreError,
+    SubscriptionChange, Swept, ThreadPage, ThreadQuery,
 };
+use domain::subscription::{Subscription, SubscriptionId};
 use domain::tenant::TenantId;
 use domain::timestamp::Timestamp;
 
 use crate::store::SqliteStore;
 use crate::{
-    checks, conversations, housekeeping, idempotency, inbound, jobs, listing, outbound, outgoing,
-    reading, status, tenants,
+    checks, conversations, feed, hooks, housekeeping, idempotency, inbound, jobs, listing,
+    outbound, outgoing, reading, status, subscriptions, tenants,
 };
 
 #[async_trait]
@@ -187,7 +192,7 @@ impl ConversationStore for SqliteStore {
         &self,
         conversation: ConversationId,
         at: Timestamp,
-    ) -> Result<Option<Conversation>, StoreError> {
+    ) -> Result<Option<Carried>, StoreError> {
         self.write(move |conn| tenants::carry_language(conn, conversation, at)).await
     }
 
@@ -197,7 +202,7 @@ impl ConversationStore for SqliteStore {
         conversation: ConversationId,
         tenant: &TenantId,
         language: Language,
-    ) -> Result<bool, StoreError> {
+    ) -> Result<Option<Conversation>, StoreError> {
         let tenant = tenant.clone();
         self.write(move |conn| tenants::mark_told(conn, conversation, &tenant, language)).await
     }
@@ -238,5 +243,84 @@ impl JobQueue for SqliteStore {
     async fn housekeep(&self, what: &Housekeeping) -> Result<Swept, StoreError> {
         let what = *what;
         self.write(move |conn| housekeeping::sweep(conn, &what)).await
+    }
+}
+
+#[async_trait]
+impl EventStore for SqliteStore {
+    #[tracing::instrument(name = "sqlite.events_end", skip_all)]
+    async fn events_end(&self) -> Result<EventCursor, StoreError> {
+        self.read(feed::end).await
+    }
+
+    #[tracing::instrument(name = "sqlite.read_events", skip_all)]
+    async fn read_events(&self, behind: EventCursor, limit: u32) -> Result<Vec<Event>, StoreError> {
+        self.read(move |conn| feed::read(conn, behind, limit)).await
+    }
+
+    #[tracing::instrument(name = "sqlite.create_subscription", skip_all)]
+    async fn create_subscription(&self, new: &Subscription) -> Result<bool, StoreError> {
+        let new = new.clone();
+        self.write(move |conn| subscriptions::create(conn, &new)).await
+    }
+
+    #[tracing::instrument(name = "sqlite.list_subscriptions", skip_all)]
+    async fn list_subscriptions(&self) -> Result<Vec<Subscription>, StoreError> {
+        self.read(subscriptions::list).await
+    }
+
+    #[tracing::instrument(name = "sqlite.change_subscription", skip_all)]
+    async fn change_subscription(
+        &self,
+        id: SubscriptionId,
+        change: &SubscriptionChange,
+    ) -> Result<Changed, StoreError> {
+        let change = change.clone();
+        self.write(move |conn| subscriptions::change(conn, id, &change)).await
+    }
+
+    #[tracing::instrument(name = "sqlite.delete_subscription", skip_all)]
+    async fn delete_subscription(&self, id: SubscriptionId) -> Result<bool, StoreError> {
+        self.write(move |conn| subscriptions::delete(conn, id)).await
+    }
+
+    #[tracing::instrument(name = "sqlite.claim_hooks", skip_all)]
+    async fn claim_hooks(&self, claim: &HookClaim) -> Result<Vec<ClaimedHook>, StoreError> {
+        let claim = claim.clone();
+        self.write(move |conn| hooks::claim(conn, &claim)).await
+    }
+
+    #[tracing::instrument(name = "sqlite.finish_hook", skip_all)]
+    async fn finish_hook(&self, end: &HookEnd) -> Result<bool, StoreError> {
+        let end = end.clone();
+        self.write(move |conn| hooks::finish(conn, &end)).await
+    }
+
+    #[tracing::instrument(name = "sqlite.list_hooks", skip_all)]
+    async fn list_hooks(&self, query: &HookQuery) -> Result<Vec<HookView>, StoreError> {
+        let query = *query;
+        self.read(move |conn| hooks::list(conn, &query)).await
+    }
+
+    #[tracing::instrument(name = "sqlite.redeliver", skip_all)]
+    async fn redeliver(&self, wish: &Redelivery) -> Result<Redelivered, StoreError> {
+        let wish = *wish;
+        self.write(move |conn| hooks::redeliver(conn, &wish)).await
+    }
+
+    #[tracing::instrument(name = "sqlite.park_overdue", skip_all)]
+    async fn park_overdue(
+        &self,
+        before: Timestamp,
+        at: Timestamp,
+        limit: u32,
+    ) -> Result<u64, StoreError> {
+        self.write(move |conn| hooks::park_overdue(conn, before, at, limit)).await
+    }
+
+    #[tracing::instrument(name = "sqlite.sweep_events", skip_all)]
+    async fn sweep_events(&self, what: &EventSweep) -> Result<u64, StoreError> {
+        let what = *what;
+        self.write(move |conn| hooks::sweep(conn, &what)).await
     }
 }

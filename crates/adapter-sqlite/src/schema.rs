@@ -83,6 +83,71 @@ diesel::table! {
 }
 
 diesel::table! {
+    sms_events (place) {
+        place -> BigInt,
+        id -> Text,
+        #[sql_name = "type"]
+        type_ -> Text,
+        conversation_id -> Text,
+        message_id -> Nullable<Text>,
+        direction -> Nullable<Text>,
+        delivery_status -> Nullable<Text>,
+        error_code -> Nullable<Text>,
+        tenant_id -> Nullable<Text>,
+        workflow_type -> Nullable<Text>,
+        workflow_id -> Nullable<Text>,
+        language_detected -> Text,
+        previous -> Nullable<Text>,
+        created_at -> Text,
+    }
+}
+
+diesel::table! {
+    sms_subscriptions (id) {
+        id -> Text,
+        name -> Text,
+        url -> Text,
+        events -> Text,
+        all_statuses -> Bool,
+        workflow_type -> Nullable<Text>,
+        tenant -> Nullable<Text>,
+        direction -> Nullable<Text>,
+        when_identified -> Bool,
+        format -> Text,
+        secret -> Text,
+        previous_secret -> Nullable<Text>,
+        previous_secret_until -> Nullable<Text>,
+        enabled -> Bool,
+        configured -> Bool,
+        failures -> BigInt,
+        failing_since -> Nullable<Text>,
+        paused_until -> Nullable<Text>,
+        last_error -> Nullable<Text>,
+        created_at -> Text,
+        updated_at -> Text,
+    }
+}
+
+diesel::table! {
+    sms_event_deliveries (subscription_id, place) {
+        subscription_id -> Text,
+        place -> BigInt,
+        conversation_id -> Text,
+        state -> Text,
+        attempts -> BigInt,
+        failures -> BigInt,
+        since -> Text,
+        run_at -> Text,
+        lease_expires_at -> Nullable<Text>,
+        status_code -> Nullable<BigInt>,
+        last_error -> Nullable<Text>,
+        finished_at -> Nullable<Text>,
+    }
+}
+
+diesel::allow_tables_to_appear_in_same_query!(sms_events, sms_event_deliveries);
+
+diesel::table! {
     sms_send_attempts (id) {
         id -> Text,
         message_id -> Text,

@@ -5,9 +5,12 @@ use diesel::sql_query;
 use diesel::sql_types::{BigInt, Text};
 use diesel::sqlite::Sqlite;
 use domain::conversation::{Conversation, ConversationId};
+use domain::event::NewEvent;
 use domain::job::{Job, JobId, NewJob};
 use domain::language::Language;
-use domain::ports::{ConversationKey, LookupKept, LookupResult, Reconciliation};
+use domain::ports::{
+    Carried, ConversationKey, LanguageTaken, LookupKept, LookupResult, Reconciliation,
+};
 use domain::tenant::TenantId;
 use domain::timestamp::Timestamp;
 
@@ -15,7 +18,7 @@ use crate::failure::Failure;
 use crate::prepared::Prepared;
 use crate::rows::{ConversationRow, uuid};
 use crate::schema::sms_conversations;
-use crate::{jobs, reading, writing};
+use crate::{feed, hooks, jobs, reading, writing};
 
 /// In the words of the indexes, which SQLite compares.
 const UNKNOWN: &str = "
@@ -45,15 +48,18 @@ pub(crate) fn record_lookup(
     };
     let mut after = before.looked_up(found);
     if after.tenant_id != before.tenant_id
-        && let Some(other) = latest_other(conn, &after)?
+        && let Some(other) = latest_known(conn, &after)?
     {
-        after = after.beside(&other, found.at);
+        after = after.joined(&other, found.at);
     }
     writing::revise(conn, &after)?;
     if let Some(news) = after.language_news(found.language_job, found.at) {
         jobs::enqueue(conn, &news)?;
     }
-    Ok(Some(LookupKept { before: before.tenant_id, after: after.tenant_id }))
+    feed::record(conn, &NewEvent::of_conversation(&before, &after, found.at))?;
+    hooks::release_waiting(conn, found.conversation, found.at)?;
+    let taken = LanguageTaken::between(&before, &after);
+    Ok(Some(LookupKept { before: before.tenant_id, after: after.tenant_id, taken }))
 }
 
 /// Writes lookups that are due again, the longest waiting first; gives how many.
@@ -80,17 +86,21 @@ pub(crate) fn carry_language(
     conn: &mut SqliteConnection,
     conversation: ConversationId,
     at: Timestamp,
-) -> Result<Option<Conversation>, Failure> {
-    let Some(known) = reading::conversation(conn, &ConversationKey::Id(conversation))? else {
+) -> Result<Option<Carried>, Failure> {
+    let key = ConversationKey::Id(conversation);
+    let Some(conversation) = reading::conversation(conn, &key)? else {
         return Ok(None);
     };
-    for other in others(conn, &known)? {
-        let after = other.beside(&known, at);
-        if after != other {
+    let mut taken = Vec::new();
+    for other in others(conn, &conversation)? {
+        let after = other.beside(&conversation, at);
+        if let Some(change) = LanguageTaken::between(&other, &after) {
             writing::revise(conn, &after)?;
+            feed::record(conn, &NewEvent::of_conversation(&other, &after, at))?;
+            taken.push(change);
         }
     }
-    Ok(Some(known))
+    Ok(Some(Carried { conversation, taken }))
 }
 
 /// Remembers what the tenant's profile was told, while the conversation is still that tenant's.
@@ -99,23 +109,28 @@ pub(crate) fn mark_told(
     conversation: ConversationId,
     tenant: &TenantId,
     language: Language,
-) -> Result<bool, Failure> {
-    let known = sms_conversations::table
-        .find(conversation.to_string())
-        .filter(sms_conversations::tenant_id.eq(tenant.as_str()));
-    let update = diesel::update(known).set(sms_conversations::told_language.eq(language.as_str()));
-    Ok(Prepared(update).execute(conn)? == 1)
+) -> Result<Option<Conversation>, Failure> {
+    let known = reading::conversation(conn, &ConversationKey::Id(conversation))?;
+    let Some(known) = known.filter(|known| known.tenant_id.as_ref() == Some(tenant)) else {
+        return Ok(None);
+    };
+    let theirs = sms_conversations::table.filter(sms_conversations::tenant_id.eq(tenant.as_str()));
+    let update = diesel::update(theirs).set(sms_conversations::told_language.eq(language.as_str()));
+    Prepared(update).execute(conn)?;
+    Ok(Some(Conversation { told_language: Some(language), ..known }))
 }
 
-/// The other conversation of its tenant that was active last.
-fn latest_other(
+/// The other conversation of its tenant that was active last, of those whose language is known.
+fn latest_known(
     conn: &mut SqliteConnection,
     of: &Conversation,
 ) -> Result<Option<Conversation>, Failure> {
     let Some(tenant) = &of.tenant_id else {
         return Ok(None);
     };
-    let row: Option<ConversationRow> = others_of(tenant, of.id).first(conn).optional()?;
+    let known = sms_conversations::language_detected.ne(Language::Unknown.as_str());
+    let others = others_of(tenant, of.id).filter(known);
+    let row: Option<ConversationRow> = others.first(conn).optional()?;
     row.map(Conversation::try_from).transpose()
 }
 

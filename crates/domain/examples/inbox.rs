@@ -26,7 +26,7 @@ impl LanguageDetector for Greetings {
 async fn main() -> Result<(), domain::error::Error> {
     let store = Arc::new(InMemoryStore::default());
     let (clock, ids) = (Arc::new(SteppingClock::default()), Arc::new(CountingIds::default()));
-    let ages = fixture::lookup_ages();
+    let ages = Some(fixture::lookup_ages());
     let inbox = Inbox::new(store.clone(), Arc::new(Greetings), clock.clone(), ids, ages);
 
     for (number, from, body) in [

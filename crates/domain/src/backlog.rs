@@ -28,6 +28,8 @@ pub struct Keep {
     pub idempotency_keys: Duration,
     /// Reports about a SID that no message ever had.
     pub parked_events: Duration,
+    /// What Twilio's requests carried, word for word; `None`: for ever.
+    pub raw_payloads: Option<Duration>,
     /// For so long a message may be sent after an operator asked for it again.
     pub send_expiry: Duration,
 }
@@ -93,6 +95,7 @@ impl Backlog {
             parked_jobs: now.before(self.keep.parked_jobs),
             idempotency_keys: now.before(self.keep.idempotency_keys),
             parked_events: now.before(self.keep.parked_events),
+            raw_payloads: self.keep.raw_payloads.map(|kept| now.before(kept)),
             limit: SWEEP,
         };
         self.queue.housekeep(&what).await

@@ -47,7 +47,8 @@ pub struct Conversation {
     pub tenant_checked_at: Option<Timestamp>,
     /// The language that its texts are in.
     pub language: LanguagePreference,
-    /// The language that the tenant's profile was last told.
+    /// The language that the tenant's profile was last told, if there are profiles: the same for
+    /// all conversations of a tenant.
     pub told_language: Option<Language>,
     /// Our number as it was last used in it, in either direction.
     pub our_number: Option<Text>,
@@ -139,10 +140,13 @@ impl Conversation {
     }
 
     /// The conversation after the Collections Monitor was asked. A tenant that was known once is
-    /// kept where nobody is named now: the Monitor may have forgotten, the texts have not.
+    /// kept where nobody is named now: the Monitor may have forgotten, the texts have not. Where
+    /// several are named it is not: somebody else's texts may be among them by now, and a wrong
+    /// tenant is worse than none (wire contracts, section 4).
     #[must_use]
     pub fn looked_up(&self, found: &LookupResult) -> Self {
-        let tenant_id = found.tenant.clone().or_else(|| self.tenant_id.clone());
+        let kept = self.tenant_id.clone().filter(|_| !found.is_ambiguous);
+        let tenant_id = found.tenant.clone().or(kept);
         let is_new = tenant_id != self.tenant_id;
         Self {
             // Another tenant's profile was told nothing yet.
@@ -152,6 +156,13 @@ impl Conversation {
             updated_at: if is_new { self.updated_at.max(found.at) } else { self.updated_at },
             ..self.clone()
         }
+    }
+
+    /// The conversation when it has joined the tenant of another, whose language is known: beside
+    /// that one, and with what the tenant's profile was told.
+    #[must_use]
+    pub fn joined(&self, other: &Self, at: Timestamp) -> Self {
+        Self { told_language: other.told_language, ..self.beside(other, at) }
     }
 
     /// The conversation beside another of its tenant: it takes that one's language where its own is
@@ -165,17 +176,13 @@ impl Conversation {
         if !is_better {
             return self.clone();
         }
-        Self {
-            language: *theirs,
-            told_language: other.told_language,
-            updated_at: self.updated_at.max(at),
-            ..self.clone()
-        }
+        Self { language: *theirs, updated_at: self.updated_at.max(at), ..self.clone() }
     }
 
     /// What must follow from a message that was not there before: a lookup where it is due, and
-    /// the [`language_news`](Self::language_news). A store writes a job only where no unfinished
-    /// one has its key.
+    /// the [`language_news`](Self::language_news) if the text speaks for them: what another
+    /// conversation of the tenant made of the language stays until somebody writes otherwise. A
+    /// store writes a job only where no unfinished one has its key.
     #[must_use]
     pub fn follow_ups(&self, plan: &FollowUps) -> Vec<NewJob> {
         let lookup = self.is_lookup_due(plan).then_some(NewJob {
@@ -183,7 +190,9 @@ impl Conversation {
             job: Job::TenantLookup { conversation: self.id },
             run_at: plan.at,
         });
-        lookup.into_iter().chain(self.language_news(plan.language_job, plan.at)).collect()
+        let news = self.language_news(plan.language_job, plan.at);
+        let news = news.filter(|_| plan.heard == self.language.language);
+        lookup.into_iter().chain(news).collect()
     }
 
     /// The job that tells the tenant's profile, and the tenant's other conversations, of the
@@ -191,16 +200,20 @@ impl Conversation {
     #[must_use]
     pub fn language_news(&self, id: JobId, at: Timestamp) -> Option<NewJob> {
         let language = self.language.language;
-        let is_news = self.tenant_id.is_some()
-            && language != Language::Unknown
+        let is_news = language != Language::Unknown
             && self.language.confidence.thousandths() >= WORTH_TELLING
             && self.told_language != Some(language);
-        let job = Job::TellLanguage { conversation: self.id, language };
+        let (tenant, conversation) = (self.tenant_id.as_ref()?, self.id);
+        let job = Job::TellLanguage { conversation, language, lane: tenant.lane() };
         is_news.then_some(NewJob { id, job, run_at: at })
     }
 
     fn is_lookup_due(&self, plan: &FollowUps) -> bool {
-        let LookupAges { tenant, nobody } = plan.lookup_ages;
+        // Where nobody can be asked no job waits for that: whoever has no tenant by then is found
+        // by the reconciliation.
+        let Some(LookupAges { tenant, nobody }) = plan.lookup_ages else {
+            return false;
+        };
         match (&self.tenant_id, self.tenant_checked_at) {
             (None, None) => true,
             (None, Some(checked)) => plan.at >= checked.after(nobody),
@@ -245,8 +258,10 @@ pub struct FollowUps {
     pub lookup_job: JobId,
     /// The id of the job that tells the tenant's profile of the language.
     pub language_job: JobId,
-    /// How long what a lookup said is believed.
-    pub lookup_ages: LookupAges,
+    /// The language that the text is in; unknown for a text from us.
+    pub heard: Language,
+    /// How long what a lookup said is believed; `None` where nobody can be asked.
+    pub lookup_ages: Option<LookupAges>,
     /// Now.
     pub at: Timestamp,
 }

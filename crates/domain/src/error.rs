@@ -72,6 +72,8 @@ pub enum Thing {
     Message,
     /// A job, by id.
     Job,
+    /// A subscription, by id.
+    Subscription,
 }
 
 impl From<StoreError> for Error {
@@ -98,6 +100,7 @@ impl fmt::Display for Thing {
             Self::Conversation => "conversation",
             Self::Message => "message",
             Self::Job => "job",
+            Self::Subscription => "subscription",
         })
     }
 }

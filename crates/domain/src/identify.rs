@@ -5,12 +5,11 @@ use std::time::Duration;
 
 use crate::conversation::{Conversation, ConversationId};
 use crate::job::{Backoff, ClaimedJob, JobEnding, JobId};
-use crate::language::Language;
 use crate::phone::{Region, lookup_variants};
 use crate::ports::{
     Chance, Clock, ConversationKey, ConversationStore, DirectoryError, IdSource, JobQueue,
-    LookupResult, MessageStore, Reconciliation, StoreError, TenantDirectory, TenantMatch,
-    TenantProfiles,
+    LanguageTaken, LookupResult, MessageStore, Reconciliation, StoreError, TenantDirectory,
+    TenantMatch, TenantProfiles,
 };
 use crate::tenant::TenantId;
 use crate::text::Text;
@@ -156,7 +155,10 @@ impl Identify {
         let now = self.ports.clock.now();
         let carried = self.ports.conversations.carry_language(conversation, now).await?;
         let (told, ending) = match carried {
-            Some(conversation) => self.tell(job, &conversation).await?,
+            Some(carried) => {
+                carried.taken.iter().for_each(|taken| audit(taken, Some(conversation)));
+                self.tell(job, &carried.conversation).await?
+            }
             None => (Told::Nothing, JobEnding::Done),
         };
         self.ports.queue.finish_job(job.ticket, &ending, self.ports.clock.now()).await?;
@@ -199,31 +201,38 @@ impl Identify {
                 Err(error) => return Ok((Identified::Later, self.trouble(job, &error))),
             }
         }
-        let (identified, tenant) = match named {
-            TenantMatch::Tenant(tenant) => (Identified::Found, Some(tenant)),
-            TenantMatch::Nobody => (Identified::Nobody, None),
+        let identified = match named {
+            TenantMatch::Tenant(_) => Identified::Found,
+            TenantMatch::Nobody => Identified::Nobody,
             TenantMatch::Ambiguous => {
                 tracing::warn!(conversation_id = %conversation.id, "several tenants for one number");
-                (Identified::Ambiguous, None)
+                Identified::Ambiguous
             }
         };
-        self.keep(conversation.id, tenant).await?;
+        self.keep(conversation.id, named).await?;
         Ok((identified, JobEnding::Done))
     }
 
     async fn keep(
         &self,
         conversation: ConversationId,
-        tenant: Option<TenantId>,
+        named: TenantMatch,
     ) -> Result<(), StoreError> {
+        let is_ambiguous = named == TenantMatch::Ambiguous;
+        let tenant = match named {
+            TenantMatch::Tenant(tenant) => Some(tenant),
+            TenantMatch::Nobody | TenantMatch::Ambiguous => None,
+        };
         let at = self.ports.clock.now();
         let language_job = JobId(self.ports.ids.next());
-        let found = LookupResult { conversation, tenant, at, language_job };
-        let kept = self.ports.conversations.record_lookup(&found).await?;
-        if let Some(kept) = kept
-            && kept.before.is_some()
-            && kept.before != kept.after
-        {
+        let found = LookupResult { conversation, tenant, is_ambiguous, at, language_job };
+        let Some(kept) = self.ports.conversations.record_lookup(&found).await? else {
+            return Ok(());
+        };
+        if let Some(taken) = &kept.taken {
+            audit(taken, None);
+        }
+        if kept.before.is_some() && kept.before != kept.after {
             tracing::warn!(
                 conversation_id = %conversation,
                 previous_tenant_id = kept.before.as_ref().map(TenantId::as_str),
@@ -240,25 +249,35 @@ impl Identify {
         conversation: &Conversation,
     ) -> Result<(Told, JobEnding), StoreError> {
         let language = conversation.language.language;
-        let (Some(tenant), Some(profiles)) = (&conversation.tenant_id, &self.ports.profiles) else {
+        let Some(tenant) = conversation.tenant_id.as_ref().filter(|_| self.is_news(conversation))
+        else {
             return Ok((Told::Nothing, JobEnding::Done));
         };
-        if language == Language::Unknown || conversation.told_language == Some(language) {
-            return Ok((Told::Nothing, JobEnding::Done));
-        }
-        match profiles.set_language(tenant, language).await {
-            Ok(answer) => {
-                tracing::info!(conversation_id = %conversation.id, ?answer, "language told");
-                let conversations = &self.ports.conversations;
-                if conversations.mark_language_told(conversation.id, tenant, language).await? {
-                    return Ok((Told::Done, JobEnding::Done));
+        // Where there are no profiles it counts as told: the others of the tenant were, and no
+        // further text needs to say it again.
+        if let Some(profiles) = &self.ports.profiles {
+            match profiles.set_language(tenant, language).await {
+                Ok(answer) => {
+                    tracing::info!(conversation_id = %conversation.id, ?answer, "language told");
                 }
-                // It is another tenant's by now, who was told nothing yet.
-                let run_at = self.ports.clock.now();
-                Ok((Told::Later, JobEnding::Continue { job: job.job, run_at }))
+                Err(error) => return Ok((Told::Later, self.trouble(job, &error))),
             }
-            Err(error) => Ok((Told::Later, self.trouble(job, &error))),
         }
+        let conversations = &self.ports.conversations;
+        let told = conversations.mark_language_told(conversation.id, tenant, language).await?;
+        if told.is_some_and(|told| !self.is_news(&told)) {
+            return Ok((Told::Done, JobEnding::Done));
+        }
+        // It is another tenant's by now, who was told nothing yet; or somebody wrote in another
+        // language while the profile was told, when that was not news.
+        let run_at = self.ports.clock.now();
+        Ok((Told::Later, JobEnding::Continue { job: job.job, run_at }))
+    }
+
+    /// Whether the language that a conversation has now is worth telling.
+    fn is_news(&self, conversation: &Conversation) -> bool {
+        let (id, now) = (JobId(self.ports.ids.next()), self.ports.clock.now());
+        conversation.language_news(id, now).is_some()
     }
 
     fn trouble(&self, job: &ClaimedJob, error: &DirectoryError) -> JobEnding {
@@ -282,4 +301,19 @@ impl Identify {
         let wait = wait.max(retry_after.unwrap_or_default());
         JobEnding::Retry { run_at: self.ports.clock.now().after(wait), error: error.to_owned() }
     }
+}
+
+/// One line for each language that a conversation took over from the others of its tenant;
+/// confidences are in thousandths. `from` is the conversation that it was carried from.
+fn audit(taken: &LanguageTaken, from: Option<ConversationId>) {
+    tracing::info!(
+        target: "audit::language",
+        conversation_id = %taken.conversation,
+        from_conversation_id = from.map(tracing::field::display),
+        previous = taken.before.language.as_str(),
+        previous_confidence = taken.before.confidence.thousandths(),
+        chosen = taken.after.language.as_str(),
+        chosen_confidence = taken.after.confidence.thousandths(),
+        "language taken over from the tenant"
+    );
 }

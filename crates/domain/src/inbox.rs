@@ -17,18 +17,18 @@ pub struct Inbox {
     detector: Arc<dyn LanguageDetector>,
     clock: Arc<dyn Clock>,
     ids: Arc<dyn IdSource>,
-    lookup_ages: LookupAges,
+    lookup_ages: Option<LookupAges>,
 }
 
 impl Inbox {
-    /// An inbox on these ports.
+    /// An inbox on these ports. Without ages no tenant is looked up.
     #[must_use]
     pub fn new(
         store: Arc<dyn MessageStore>,
         detector: Arc<dyn LanguageDetector>,
         clock: Arc<dyn Clock>,
         ids: Arc<dyn IdSource>,
-        lookup_ages: LookupAges,
+        lookup_ages: Option<LookupAges>,
     ) -> Self {
         Self { store, detector, clock, ids, lookup_ages }
     }

@@ -24,9 +24,6 @@ impl JobId {
     }
 }
 
-/// Sets the lanes of languages apart from those of messages.
-const LANGUAGE_LANES: u128 = 1;
-
 /// A thing to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Job {
@@ -41,6 +38,9 @@ pub enum Job {
         conversation: ConversationId,
         /// The language that is news. What is told is the one that it is when the job runs.
         language: Language,
+        /// That of its tenant ([`TenantId::lane`](crate::tenant::TenantId::lane)): a profile is
+        /// told one thing after the other.
+        lane: Uuid,
     },
     /// Hand a message over to Twilio.
     Send {
@@ -76,7 +76,7 @@ impl Job {
         let thing = match self {
             Self::TenantLookup { conversation } => conversation.0,
             // A further change while the first is being told is a thing of its own.
-            Self::TellLanguage { conversation, language } => {
+            Self::TellLanguage { conversation, language, .. } => {
                 return format!("{}:{conversation}:{}", self.kind(), language.as_str());
             }
             Self::Send { message, .. } | Self::ResolveSend { message, .. } => message.0,
@@ -89,9 +89,11 @@ impl Job {
     pub fn payload(&self) -> Value {
         match self {
             Self::TenantLookup { conversation } => json!({ "conversation_id": conversation.0 }),
-            Self::TellLanguage { conversation, language } => {
-                json!({ "conversation_id": conversation.0, "language": language.as_str() })
-            }
+            Self::TellLanguage { conversation, language, lane } => json!({
+                "conversation_id": conversation.0,
+                "language": language.as_str(),
+                "lane": lane,
+            }),
             Self::Send { message, conversation } => {
                 json!({ "message_id": message.0, "conversation_id": conversation.0 })
             }
@@ -106,10 +108,7 @@ impl Job {
     pub fn lane(&self) -> Option<Uuid> {
         match self {
             Self::Send { conversation, .. } => Some(conversation.0),
-            // Not the lane of its messages: neither waits for the other.
-            Self::TellLanguage { conversation, .. } => {
-                Some(Uuid::from_u128(conversation.0.as_u128() ^ LANGUAGE_LANES))
-            }
+            Self::TellLanguage { lane, .. } => Some(*lane),
             Self::TenantLookup { .. } | Self::ResolveSend { .. } => None,
         }
     }
@@ -125,7 +124,8 @@ impl Job {
             "tenant_lookup" => Self::TenantLookup { conversation: conversation()? },
             "tell_language" => {
                 let language = Language::from_word(payload.get("language")?.as_str()?)?;
-                Self::TellLanguage { conversation: conversation()?, language }
+                let conversation = conversation()?;
+                Self::TellLanguage { conversation, language, lane: id("lane")? }
             }
             "send" => Self::Send { message: message()?, conversation: conversation()? },
             "resolve_send" => Self::ResolveSend { message: message()?, looks: number("looks")? },
@@ -265,7 +265,7 @@ mod tests {
             (MessageId(Uuid::from_u128(1)), ConversationId(Uuid::from_u128(2)));
         for job in [
             Job::TenantLookup { conversation },
-            Job::TellLanguage { conversation, language: Language::Spanish },
+            Job::TellLanguage { conversation, language: Language::Spanish, lane: Uuid::max() },
             Job::Send { message, conversation },
             Job::ResolveSend { message, looks: 3 },
         ] {

@@ -61,6 +61,10 @@ impl Confidence {
     /// MUST NOT be so sure of a single word.
     pub const CLEAR: Self = Self(960);
 
+    /// How sure a detector may be at most of a single word that may be a name: too little to be told
+    /// to others.
+    pub const MAYBE_A_NAME: Self = Self(690);
+
     /// This many thousandths, at most 1000.
     #[must_use]
     pub fn from_thousandths(thousandths: u16) -> Self {

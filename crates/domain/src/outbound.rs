@@ -8,6 +8,7 @@
 use std::time::Duration;
 
 use crate::delivery::{DeliveryState, DeliveryStatus, StatusReport};
+use crate::event::NewEvent;
 use crate::job::{Job, JobEnding, JobId, NewJob, Ticket};
 use crate::message::{Message, MessageId, StatusEvent, id};
 use crate::ports::{ProviderFault, ProviderMessage, SendOutcome};
@@ -500,6 +501,12 @@ impl Outgoing {
 }
 
 impl Step {
+    /// What others are told of it, where the message was `before`.
+    #[must_use]
+    pub fn events(&self, before: &Message, at: Timestamp) -> Vec<NewEvent> {
+        NewEvent::of_change(before, &self.after.message, self.sent_at.is_some(), at)
+    }
+
     fn of(before: &Outgoing) -> Self {
         let after = before.clone();
         Self { after, sent_at: None, follow_up: None, ending: None, overturned: false }

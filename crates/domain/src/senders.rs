@@ -53,6 +53,25 @@ impl Senders {
         self.own.as_ref().is_some_and(|own| own.contains(address))
     }
 
+    /// Whether a text can go to the canonical address of a conversation: to a number, also to one
+    /// that no plan of numbers knows (we got a text from there), or to somebody in a channel. Not to
+    /// a name, to nobody, or to a short code, which the provider delivers nothing to; and never to
+    /// ourselves: whoever answers himself never stops.
+    #[must_use]
+    pub fn can_text(&self, to: &Text) -> bool {
+        let address = Address::read(to, self.region);
+        let is_reachable = match &address {
+            Address::Phone(_) => true,
+            Address::Channel { value, .. } => !value.is_empty(),
+            Address::Other(text) => {
+                let digits = text.strip_prefix('+').unwrap_or_default();
+                digits.len() >= 8 && digits.bytes().all(|byte| byte.is_ascii_digit())
+            }
+            Address::ShortCode(_) | Address::Sender(_) | Address::Withheld => false,
+        };
+        is_reachable && !self.is_ours(&address)
+    }
+
     /// The sender of a message to `to`: the one asked for, else the one that the conversation last
     /// used if it is still ours, else the first. In a channel other than SMS our number is written
     /// in that channel.
@@ -87,6 +106,25 @@ mod tests {
     use super::*;
 
     const SERVICE: &str = "MG0123456789abcdef0123456789abcdef";
+
+    #[test]
+    fn nobody_texts_himself_or_what_is_no_number() {
+        let ours = Senders::new(vec![Sender::read("+18605550100")], Region::default());
+        for to in ["+18605550199", "whatsapp:+18605550199", "+5215512345678"] {
+            assert!(ours.can_text(&Text::new(to)), "{to}");
+        }
+        for to in [
+            "",
+            "12345",
+            "RENT2024",
+            "+18605550100",
+            "whatsapp:+18605550100",
+            "whatsapp:",
+            "+12345",
+        ] {
+            assert!(!ours.can_text(&Text::new(to)), "{to}");
+        }
+    }
 
     fn senders(list: &[&str]) -> Senders {
         Senders::new(list.iter().map(|text| Sender::read(text)).collect(), Region::default())

@@ -2,6 +2,9 @@
 
 use std::fmt;
 
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+
 /// The id of a tenant: 1 to 64 letters, digits, `-` and `_`. Real ones are UUIDs, big integers and
 /// short strings, so it is text.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -27,6 +30,13 @@ impl TenantId {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// The lane of jobs that change what is kept of the tenant elsewhere: one after the other.
+    #[must_use]
+    pub fn lane(&self) -> Uuid {
+        let hash: [u8; 32] = Sha256::digest(self.0.as_bytes()).into();
+        hash.first_chunk().map_or(Uuid::nil(), |half| Uuid::from_bytes(*half))
     }
 }
 

@@ -13,6 +13,7 @@ use crate::ports::{
     ThreadPage, ThreadQuery,
 };
 use crate::text::Text;
+use crate::workflow;
 
 /// Reads conversations and messages.
 #[derive(Clone)]
@@ -83,8 +84,8 @@ impl Threads {
     ) -> Result<Annotated, Error> {
         let change = Annotation {
             key: self.conversation_key(key),
-            workflow_type: workflow("workflow_type", workflow_type)?,
-            workflow_id: workflow("workflow_id", workflow_id)?,
+            workflow_type: changed("workflow_type", workflow_type)?,
+            workflow_id: changed("workflow_id", workflow_id)?,
             if_version,
             at: self.clock.now(),
         };
@@ -92,6 +93,12 @@ impl Threads {
             Annotated::NotFound => Err(Error::NotFound(Thing::Conversation)),
             annotated => Ok(annotated),
         }
+    }
+
+    /// The one spelling of an address, however it is written.
+    #[must_use]
+    pub fn canonical(&self, address: &str) -> Text {
+        Text::new(self.address(address).canonical())
     }
 
     /// A conversation and a page of its messages. `key` is an id, or an address however it is
@@ -126,35 +133,27 @@ impl Threads {
         if let Some(id) = ConversationId::parse(text) {
             return ConversationKey::Id(id);
         }
+        ConversationKey::Address(self.address(text))
+    }
+
+    fn address(&self, text: &str) -> Address {
         let lost_plus =
             text.strip_prefix(' ').filter(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
         let text = match lost_plus {
             Some(rest) => Text::new(format!("+{rest}")),
             None => Text::new(text),
         };
-        ConversationKey::Address(Address::read(&text, self.region))
+        Address::read(&text, self.region)
     }
 }
 
-/// The longest name or id of a workflow, in characters.
-const MAX_WORKFLOW: usize = 200;
-
-/// The text without NUL; blank is as good as none.
 #[expect(clippy::option_option, reason = "to leave a field is not to empty it")]
-fn workflow(
+fn changed(
     field: &'static str,
     text: Option<Option<String>>,
 ) -> Result<Option<Option<String>>, Invalid> {
-    let clean = |text: String| {
-        let text = Text::new(text).as_str().trim().to_owned();
-        Some(text).filter(|text| !text.is_empty())
-    };
-    let text = text.map(|text| text.and_then(clean));
-    let is_long = |text: &String| text.chars().count() > MAX_WORKFLOW;
-    if text.as_ref().and_then(Option::as_ref).is_some_and(is_long) {
-        return Err(Invalid { field, reason: "must have at most 200 characters".into() });
-    }
-    Ok(text)
+    let name = |text: Option<String>| text.map_or(Ok(None), |text| workflow::name(field, &text));
+    text.map(name).transpose()
 }
 
 fn message_key(text: &str) -> Result<MessageKey, Invalid> {

@@ -36,7 +36,7 @@ pub(crate) async fn serve(settings: Settings) -> anyhow::Result<()> {
     let (handle, running) = (server.handle(), tokio::spawn(server));
 
     tokio::select! {
-        ended = work(&database, migrated, &parts) => ended?,
+        ended = work(&database, migrated, &parts, &settings) => ended?,
         () = told_to_stop() => {}
     }
     stop(&parts, &handle, &hurry, settings.shutdown_grace).await;
@@ -92,10 +92,26 @@ async fn metrics_page(
 
 /// Lets requests come and the worker work once the tables are up to date; until then requests are
 /// answered 503. Comes back only for a failure that waiting does not mend.
-async fn work(database: &Database, up_to_date: bool, parts: &Parts) -> anyhow::Result<()> {
+async fn work(
+    database: &Database,
+    up_to_date: bool,
+    parts: &Parts,
+    settings: &Settings,
+) -> anyhow::Result<()> {
     make_ready(database, up_to_date, &parts.services.health).await?;
-    parts.crew.run().await;
+    tokio::join!(parts.crew.run(), parts.services.events.run(), configure_hooks(parts, settings));
     std::future::pending().await
+}
+
+/// Makes the subscriptions be as the configuration says; tries until the store answers.
+async fn configure_hooks(parts: &Parts, settings: &Settings) {
+    let Some(drafts) = &settings.hooks.subscriptions else {
+        return;
+    };
+    while let Err(error) = parts.services.subscriptions.reconcile(drafts.clone()).await {
+        tracing::error!(error = format!("{:#}", anyhow::Error::from(error)), "not subscribed");
+        tokio::time::sleep(RETRY_PAUSE).await;
+    }
 }
 
 /// Until the tables are up to date.
@@ -191,6 +207,7 @@ async fn stop(parts: &Parts, http: &ServerHandle, hurry: &CancellationToken, gra
     tracing::info!("stopping");
     parts.services.health.set_ready(false);
     parts.crew.stop_claiming();
+    parts.services.events.close();
     let patience = grace.saturating_sub(LAST_WORDS.min(grace / 2));
     let finished = async { tokio::join!(http.stop(true), parts.crew.finished()) };
     tokio::pin!(finished);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use adapter_postgres::{MigrateError, PgSettings, PgStore};
 use adapter_sqlite::SqliteStore;
 use anyhow::Context;
-use domain::ports::{ConversationStore, JobQueue, MessageStore, OutboundStore};
+use domain::ports::{ConversationStore, EventStore, JobQueue, MessageStore, OutboundStore};
 use secrecy::ExposeSecret;
 use tokio::runtime::Handle;
 
@@ -23,18 +23,20 @@ pub(crate) struct Stores {
     pub(crate) outbound: Arc<dyn OutboundStore>,
     pub(crate) conversations: Arc<dyn ConversationStore>,
     pub(crate) queue: Arc<dyn JobQueue>,
+    pub(crate) events: Arc<dyn EventStore>,
 }
 
 impl Stores {
     fn of<S>(store: &Arc<S>) -> Self
     where
-        S: MessageStore + OutboundStore + ConversationStore + JobQueue + 'static,
+        S: MessageStore + OutboundStore + ConversationStore + JobQueue + EventStore + 'static,
     {
         Self {
             messages: store.clone(),
             outbound: store.clone(),
             conversations: store.clone(),
             queue: store.clone(),
+            events: store.clone(),
         }
     }
 }

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use adapter_http::{Health, Limits, Probe, Services};
+use adapter_hooks::HookClient;
+use adapter_http::{EventTail, Health, Limits, Probe, Services, spell_event};
 use adapter_language::NgramDetector;
 use adapter_monitor::{MonitorClient, MonitorSettings, ProfileClient, ProfileSettings};
 use adapter_twilio::{ClientSettings, GateSettings, TwilioClient, TwilioGate};
@@ -11,8 +12,9 @@ use anyhow::Context;
 use domain::backlog::Backlog;
 use domain::identify::{Identify, IdentifyPorts, LookupRules};
 use domain::inbox::Inbox;
+use domain::notify::{Feed, HookPorts, Hooks, Subscriptions};
 use domain::outbox::{Outbox, OutboxPorts, SendRules};
-use domain::ports::{Clock, IdSource, TenantDirectory, TenantProfiles};
+use domain::ports::{Clock, HookSender, IdSource, TenantDirectory, TenantProfiles};
 use domain::receipts::Receipts;
 use domain::senders::Senders;
 use domain::threads::Threads;
@@ -23,7 +25,7 @@ use crate::config::{Settings, TenantSettings};
 use crate::database::{Database, Stores};
 use crate::hurry::Hurried;
 use crate::ports::{Dice, SystemClock, TokioTimer, UuidV7};
-use crate::worker::{Crew, CrewSettings, WorkTools, WorkerSettings};
+use crate::worker::{Crew, CrewSettings, News, WorkTools, WorkerSettings};
 
 /// How many lookups run at once.
 const LOOKUPS: usize = 8;
@@ -50,16 +52,25 @@ impl Parts {
         let identify = identify(settings, &stores)?;
         let keep = settings.sending.keep;
         let backlog = Backlog::new(stores.queue.clone(), clock.clone(), keep);
+        let caller = caller(settings);
+        let subscriptions =
+            Subscriptions::new(stores.events.clone(), caller.clone(), clock.clone(), ids.clone());
+        check_configured(settings, &subscriptions)?;
+        let events = EventTail::new(Feed::new(stores.events.clone()), settings.sending.job_poll);
         let tools = WorkTools {
             queue: stores.queue.clone(),
             store: stores.messages.clone(),
             outbox: outbox.clone(),
             identify: identify.clone(),
             backlog: backlog.clone(),
+            hooks: hooks(settings, &stores, caller),
+            keep_events: settings.hooks.keep_events,
+            keep_deliveries: settings.hooks.keep_deliveries,
+            news: News::new(events.clone()),
             clock: clock.clone(),
             chance: Arc::new(Dice),
         };
-        let crew = Crew::new(tools, crew_settings(settings), &Handle::current());
+        let crew = Crew::new(tools, crew_settings(settings), &Handle::current(), hurry);
         let threads = threads(settings, &stores);
         let store = stores.messages;
         let prefixes = settings.public_urls.prefixes();
@@ -71,10 +82,12 @@ impl Parts {
                 Arc::new(NgramDetector),
                 clock.clone(),
                 ids.clone(),
-                settings.tenants.ages,
+                settings.tenants.lookup_ages(),
             ),
             receipts: Receipts::new(store.clone(), clock.clone(), ids.clone()),
             threads,
+            subscriptions,
+            events,
             outbox: outbox.clone(),
             backlog,
             dispatcher: Arc::new(crew.clone()),
@@ -94,6 +107,37 @@ impl Parts {
         };
         Ok(Self { services, crew })
     }
+}
+
+/// Who calls subscribers.
+fn caller(settings: &Settings) -> Arc<dyn HookSender> {
+    let hooks = &settings.hooks;
+    Arc::new(HookClient::new(adapter_hooks::HookSettings {
+        policy: hooks.policy.clone(),
+        timeout: hooks.timeout,
+        orchestrator_timeout: hooks.orchestrator_timeout,
+        spell: Arc::new(spell_event),
+    }))
+}
+
+fn hooks(settings: &Settings, stores: &Stores, sender: Arc<dyn HookSender>) -> Hooks {
+    let ports = HookPorts {
+        store: stores.events.clone(),
+        sender,
+        clock: Arc::new(SystemClock),
+        chance: Arc::new(Dice),
+    };
+    Hooks::new(ports, settings.hooks.rules)
+}
+
+/// What is wrong with a configured subscription is found at start.
+fn check_configured(settings: &Settings, subscriptions: &Subscriptions) -> anyhow::Result<()> {
+    for draft in settings.hooks.subscriptions.iter().flatten() {
+        let name = draft.name.clone();
+        let checked = subscriptions.check(draft.clone());
+        checked.with_context(|| format!("SUBSCRIPTIONS_FILE: subscription {name}"))?;
+    }
+    Ok(())
 }
 
 fn gate(settings: &Settings) -> TwilioGate {
@@ -146,7 +190,7 @@ fn outbox(
         max_retries: sending.max_retries,
         lease: sending.job_lease,
         keep_keys: sending.keep.idempotency_keys,
-        lookup_ages: settings.tenants.ages,
+        lookup_ages: settings.tenants.lookup_ages(),
         pacing: Some(sending.pacing),
     };
     let senders = Senders::new(sending.senders.clone(), settings.region);
@@ -186,10 +230,10 @@ fn profiles(tenants: &TenantSettings) -> anyhow::Result<Option<Arc<dyn TenantPro
         return Ok(None);
     };
     let client = ProfileClient::new(&ProfileSettings {
-        api_key: tenants.api_key.clone(),
+        api_key: tenants.profile_key(),
         ..ProfileSettings::new(base_url.clone())
     });
-    Ok(Some(Arc::new(client.context("TENANT_PROFILE_API_URL, MONITOR_API_KEY")?)))
+    Ok(Some(Arc::new(client.context("TENANT_PROFILE_API_URL, TENANT_PROFILE_API_KEY")?)))
 }
 
 fn threads(settings: &Settings, stores: &Stores) -> Threads {

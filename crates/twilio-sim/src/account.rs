@@ -18,9 +18,10 @@ use crate::creates::{CreateRequest, Creates, End};
 use crate::failure::Failure;
 use crate::inbound::new_sid;
 use crate::lifecycle::{Callbacks, Delays, Life, Outcome};
-use crate::local_twilio::LocalTwilio;
+use crate::local_twilio::{Answer, DeliveryError, LocalTwilio};
 use crate::message::{Change, Message, Status, Told};
 use crate::mix::{Dial, Dice};
+use crate::relay::Service;
 
 /// How many callbacks [`Account::tell_everything`] makes at the same time.
 const AT_ONCE: usize = 16;
@@ -45,6 +46,10 @@ pub(crate) struct Account {
     pub(crate) stop: CancellationToken,
     /// How many messages something will still happen to.
     pub(crate) lives: watch::Sender<usize>,
+    /// Counts what has changed.
+    pub(crate) changes: watch::Sender<u64>,
+    /// Whom texts to the account's numbers are told to.
+    pub(crate) service: Option<Service>,
     pub(crate) ledger: Mutex<Ledger>,
 }
 
@@ -81,6 +86,11 @@ impl Account {
         (self.clock)()
     }
 
+    /// The number that people text, where they do not say which.
+    pub(crate) fn number(&self) -> &str {
+        self.numbers.first().map_or(SOME_NUMBER, String::as_str)
+    }
+
     pub(crate) fn ledger(&self) -> MutexGuard<'_, Ledger> {
         // Whoever panicked while it held the lock is a test that has failed already.
         self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
@@ -102,6 +112,7 @@ impl Account {
             ledger.add(message.clone());
             (message, life)
         };
+        self.changed();
         let early = life.callbacks == Callbacks::Early && message.status_callback.is_some();
         let (tell_first, first_told) = oneshot::channel();
         self.spawn_life(life.run(Arc::clone(self), message.sid.clone(), tell_first));
@@ -125,12 +136,27 @@ impl Account {
         }
     }
 
-    /// Keeps a text to one of our numbers.
+    /// Keeps a text to one of our numbers, and heeds the words with which people opt out and in.
     pub(crate) fn receive(&self, text: &InboundText) {
         let now = self.now();
         let (status, told) = (Status::Received, Told::Never);
         let message = text.message(Change { status, error_code: None, at: now, told });
-        self.ledger().add(message);
+        self.ledger().take_in(message);
+        self.changed();
+    }
+
+    /// Tells the service of a text that was received.
+    pub(crate) async fn deliver(
+        &self,
+        text: &InboundText,
+        webhook: &str,
+    ) -> Result<Answer, DeliveryError> {
+        self.mark_told(text.message_sid(), 0, Told::Underway);
+        let request = self.twilio.request(webhook, &text.fields());
+        let answer = self.twilio.deliver(&request).await;
+        let heard = answer.as_ref().is_ok_and(Answer::is_success);
+        self.mark_told(text.message_sid(), 0, if heard { Told::Yes } else { Told::No });
+        answer
     }
 
     /// Lets something happen to a message: the number of that change. `None` where nothing can
@@ -153,7 +179,10 @@ impl Account {
         }
         let told = if message.status_callback.is_some() { Told::No } else { Told::Never };
         message.changes.push(Change { status, error_code, at, told });
-        Some(message.changes.len() - 1)
+        let nth = message.changes.len() - 1;
+        drop(ledger);
+        self.changed();
+        Some(nth)
     }
 
     /// Cancels a message that waits for its time, and tells of it.
@@ -217,7 +246,9 @@ impl Account {
 
     fn untold(&self, sid: &str) -> Vec<usize> {
         let ledger = self.ledger();
-        let changes = ledger.message(sid).into_iter().flat_map(|message| &message.changes);
+        // A text to us that the service did not take is nobody's status.
+        let told = ledger.message(sid).filter(|message| !message.inbound);
+        let changes = told.into_iter().flat_map(|message| &message.changes);
         let changes = changes.enumerate();
         changes.filter(|(_, change)| change.told == Told::No).map(|(nth, _)| nth).collect()
     }
@@ -233,12 +264,21 @@ impl Account {
             let answer = self.twilio.deliver(&request).await;
             heard |= answer.is_ok_and(|answer| answer.is_success());
         }
+        self.mark_told(sid, nth, if heard { Told::Yes } else { Told::No });
+    }
+
+    fn mark_told(&self, sid: &str, nth: usize, told: Told) {
         let mut ledger = self.ledger();
-        if let Some(change) =
-            ledger.message_mut(sid).and_then(|message| message.changes.get_mut(nth))
-        {
-            change.told = if heard { Told::Yes } else { Told::No };
+        let message = ledger.message_mut(sid);
+        if let Some(change) = message.and_then(|message| message.changes.get_mut(nth)) {
+            change.told = told;
         }
+        drop(ledger);
+        self.changed();
+    }
+
+    fn changed(&self) {
+        self.changes.send_modify(|changes| *changes += 1);
     }
 
     /// The callback about a change; `None` where another task tells it.
@@ -281,6 +321,14 @@ impl Account {
 /// What a Messaging Service sends from where the account has no number of its own.
 const SERVICE_NUMBER: &str = "+15005550006";
 
+/// What people text where the account owns every number.
+const SOME_NUMBER: &str = "+18605550100";
+
+/// With one of these words alone somebody opts out, or in again.
+const STOP_WORDS: [&str; 8] =
+    ["STOP", "STOPALL", "UNSUBSCRIBE", "END", "QUIT", "CANCEL", "REVOKE", "OPTOUT"];
+const START_WORDS: [&str; 3] = ["START", "UNSTOP", "YES"];
+
 impl Ledger {
     pub(crate) fn new(delays: Delays, seed: u64) -> Self {
         Self {
@@ -305,6 +353,17 @@ impl Ledger {
     pub(crate) fn before(&self, sid: &str) -> Option<impl DoubleEndedIterator<Item = &Message>> {
         let older = self.messages.get(..*self.by_sid.get(sid)?)?;
         Some(older.iter().filter(|entry| !entry.deleted).map(|entry| &entry.message))
+    }
+
+    fn take_in(&mut self, message: Message) {
+        let word = message.body.trim().to_ascii_uppercase();
+        let sender = message.from.clone().unwrap_or_default();
+        if STOP_WORDS.contains(&word.as_str()) {
+            self.opted_out.insert(sender);
+        } else if START_WORDS.contains(&word.as_str()) {
+            self.opted_out.remove(&sender);
+        }
+        self.add(message);
     }
 
     fn add(&mut self, message: Message) {

@@ -94,6 +94,18 @@ impl InboundText {
         fields.0
     }
 
+    /// The text that such a message of that account was.
+    pub(crate) fn of(message: &Message, account_sid: &str) -> Self {
+        Self {
+            from: message.from.clone().unwrap_or_default(),
+            to: message.to.clone(),
+            body: message.body.clone(),
+            media: message.media.clone(),
+            sid: message.sid.clone(),
+            account_sid: account_sid.to_owned(),
+        }
+    }
+
     /// The same as a message of the account.
     pub(crate) fn message(&self, received: Change) -> Message {
         Message {

@@ -46,6 +46,17 @@ impl FromStr for Delays {
     }
 }
 
+impl fmt::Display for Delays {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [sending, sent, end] =
+            [self.sending, self.sent, self.end].map(humantime::format_duration);
+        if self.sending == self.sent && self.sent == self.end {
+            return write!(f, "{sending}");
+        }
+        write!(f, "{sending},{sent},{end}")
+    }
+}
+
 /// How a message ends. `Display` and `FromStr` use the words given here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Outcome {
@@ -261,5 +272,8 @@ mod tests {
         let each = Delays { sending: seconds(1), sent: seconds(2), end: seconds(3) };
         assert_eq!("1s, 2s,3s".parse(), Ok(each));
         assert!("1s,2s".parse::<Delays>().is_err());
+        for text in ["300ms", "1s,2s,3s"] {
+            assert_eq!(text.parse::<Delays>().unwrap().to_string(), text);
+        }
     }
 }

@@ -1,12 +1,13 @@
 //! The account, and the way to the service under test.
 
+use std::error::Error;
 use std::time::Duration;
 
 use adapter_twilio::signature::Key;
 use reqwest::header::{CONTENT_TYPE, LOCATION};
-use reqwest::redirect;
 use secrecy::{ExposeSecret, SecretString};
 
+use crate::client;
 use crate::request::WebhookRequest;
 
 /// A Twilio of our own: signs webhooks with an account's token and posts them.
@@ -71,18 +72,8 @@ impl Builder {
     /// # Errors
     /// [`DeliveryError::Other`] where no HTTP client can be made on this machine.
     pub fn build(self) -> Result<LocalTwilio, DeliveryError> {
-        // The client panics without a provider. Whoever installed one before us is as good.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let plain = || {
-            reqwest::Client::builder()
-                .timeout(self.timeout)
-                .redirect(redirect::Policy::none())
-                .user_agent("TwilioProxy/1.1")
-                // The service under test is here, not behind a proxy.
-                .no_proxy()
-        };
-        // A machine without certificates, such as a small container, still has plain HTTP.
-        let client = plain().build().or_else(|_| plain().tls_certs_only([]).build())?;
+        let client =
+            client::build(|settings| settings.timeout(self.timeout).user_agent("TwilioProxy/1.1"))?;
         Ok(LocalTwilio { key: Key::new(self.auth_token.expose_secret()), client })
     }
 }
@@ -134,9 +125,26 @@ impl From<reqwest::Error> for DeliveryError {
     }
 }
 
+impl DeliveryError {
+    /// What lies at the bottom of it: `connection closed before message completed`.
+    pub(crate) fn reason(&self) -> String {
+        match self {
+            Self::NotRunning(_) | Self::TimedOut(_) => self.to_string(),
+            Self::Other(error) => {
+                causes(error).last().map_or_else(String::new, ToString::to_string)
+            }
+        }
+    }
+}
+
 fn is_refused(error: &reqwest::Error) -> bool {
-    let first: &(dyn std::error::Error + 'static) = error;
-    std::iter::successors(Some(first), |error| error.source())
+    causes(error)
         .filter_map(|error| error.downcast_ref::<std::io::Error>())
         .any(|error| error.kind() == std::io::ErrorKind::ConnectionRefused)
+}
+
+/// The error, and what lies under it.
+fn causes(error: &reqwest::Error) -> impl Iterator<Item = &(dyn Error + 'static)> {
+    let first: &(dyn Error + 'static) = error;
+    std::iter::successors(Some(first), |error| (*error).source())
 }

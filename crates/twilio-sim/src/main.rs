@@ -2,19 +2,24 @@
 
 mod command;
 mod report;
+mod run;
 
 use std::process::ExitCode;
 
 use clap::Parser;
-use twilio_sim::{DeliveryError, LocalTwilio};
+use tokio_util::sync::CancellationToken;
+use twilio_sim::{DeliveryError, LocalTwilio, verify};
 
-use crate::command::{Command, Inbound, Serve, TwilioSim};
+use crate::command::{Command, Inbound, LoadTest, Serve, TwilioSim};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     let outcome = match TwilioSim::parse().command {
         Command::Inbound(inbound) => deliver(&inbound).await,
         Command::Serve(serve) => play(&serve).await,
+        Command::Run(command) => run::run(&command).await,
+        Command::Load(load) => press(&load).await,
+        Command::Guarded(guarded) => run::become_guarded(&guarded),
     };
     outcome.unwrap_or_else(|error| report::failure(&error))
 }
@@ -44,4 +49,26 @@ async fn deliver(inbound: &Inbound) -> anyhow::Result<ExitCode> {
         }
         Err(error) => Err(error.into()),
     }
+}
+
+/// Success only where every text was acknowledged and, if that is asked for, is there.
+async fn press(test: &LoadTest) -> anyhow::Result<ExitCode> {
+    let load = test.load()?;
+    report::loading(&load)?;
+    let stop = CancellationToken::new();
+    let on_interrupt = stop.clone();
+    tokio::spawn(async move {
+        if tokio::signal::ctrl_c().await.is_ok() {
+            on_interrupt.cancel();
+        }
+    });
+    let loaded = load.run(stop).await?;
+    report::load(&loaded)?;
+    let mut success = loaded.is_clean();
+    if test.verifies() {
+        let verification = verify(test.base_url(), test.api_key().as_ref(), &loaded).await?;
+        report::verification(&verification)?;
+        success &= verification.is_clean();
+    }
+    Ok(if success { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -101,11 +101,17 @@ impl<T: Clone + Default> Dial<T> {
         self.next.push_back(value);
     }
 
+    /// What is set for that recipient, else for all.
+    pub(crate) fn of(&self, recipient: Option<&str>) -> &Mix<T> {
+        let own = recipient.and_then(|recipient| self.by_recipient.get(recipient));
+        own.unwrap_or(&self.general)
+    }
+
     pub(crate) fn draw(&mut self, recipient: &str, dice: &mut Dice) -> T {
         if let Some(value) = self.next.pop_front() {
             return value;
         }
-        self.by_recipient.get(recipient).unwrap_or(&self.general).draw(dice)
+        self.of(Some(recipient)).draw(dice)
     }
 }
 

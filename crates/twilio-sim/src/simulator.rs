@@ -19,6 +19,7 @@ use crate::lifecycle::{Callbacks, Delays, Outcome};
 use crate::local_twilio::{DeliveryError, LocalTwilio};
 use crate::message::Message;
 use crate::mix::Mix;
+use crate::relay::Service;
 use crate::server;
 
 /// Twilio's REST API for messages, on a loopback port and in memory, with the account's whole
@@ -47,6 +48,7 @@ impl Simulator {
             delays: Delays::each(Duration::from_millis(10)),
             seed: 1,
             callback_timeout: Duration::from_secs(15),
+            service: None,
             clock: Arc::new(wall_clock),
         }
     }
@@ -141,7 +143,7 @@ impl Simulator {
 }
 
 #[expect(clippy::disallowed_methods, reason = "Twilio's clock is its own, not the service's")]
-fn wall_clock() -> OffsetDateTime {
+pub(crate) fn wall_clock() -> OffsetDateTime {
     OffsetDateTime::now_utc()
 }
 
@@ -155,6 +157,7 @@ pub struct SimulatorBuilder {
     delays: Delays,
     seed: u64,
     callback_timeout: Duration,
+    service: Option<(String, Option<SecretString>)>,
     clock: Clock,
 }
 
@@ -201,6 +204,14 @@ impl SimulatorBuilder {
         self
     }
 
+    /// The service that the account's numbers belong to, `http://127.0.0.1:8080`, and a key to its
+    /// API where it wants one: for the phone page. Twilio itself needs none.
+    #[must_use]
+    pub fn service(mut self, base_url: impl Into<String>, api_key: Option<SecretString>) -> Self {
+        self.service = Some((base_url.into(), api_key));
+        self
+    }
+
     /// What time it is for Twilio; this machine's clock unless said otherwise.
     #[must_use]
     pub fn clock(mut self, clock: impl Fn() -> OffsetDateTime + Send + Sync + 'static) -> Self {
@@ -225,7 +236,10 @@ impl SimulatorBuilder {
     fn account(self) -> Result<Account, StartError> {
         let token = self.auth_token.expose_secret();
         let twilio = LocalTwilio::builder(token).timeout(self.callback_timeout).build()?;
+        let service = self.service.map(|(base_url, key)| Service::new(&base_url, key));
         Ok(Account {
+            service: service.transpose().map_err(DeliveryError::from)?,
+            changes: watch::Sender::new(0),
             opened_at: (self.clock)(),
             sid: self.account_sid,
             auth_token: self.auth_token,

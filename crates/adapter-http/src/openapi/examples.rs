@@ -108,6 +108,110 @@ pub(super) fn message() -> Value {
     with(listed_message("delivered", None), known)
 }
 
+pub(super) fn new_subscription() -> Value {
+    json!({
+        "name": "dashboard",
+        "url": "https://dashboard.example.com/hooks/sms",
+        "events": ["message.received", "message.status"],
+    })
+}
+
+pub(super) fn subscription_change() -> Value {
+    json!({ "tenant": "known", "renew_secret": true })
+}
+
+pub(super) fn subscription() -> Value {
+    json!({
+        "id": ID,
+        "name": "dashboard",
+        "url": "https://dashboard.example.com/hooks/sms",
+        "events": ["message.received", "message.status"],
+        "all_statuses": false,
+        "workflow_type": null,
+        "tenant": null,
+        "direction": null,
+        "deliver_when_identified": false,
+        "format": "standard",
+        "enabled": true,
+        "configured": false,
+        "status": "active",
+        "failures": 0,
+        "failing_since": null,
+        "paused_until": null,
+        "last_error": null,
+        "created_at": AT,
+        "updated_at": AT,
+    })
+}
+
+pub(super) fn subscriptions() -> Value {
+    json!({ "subscriptions": [subscription()] })
+}
+
+pub(super) fn new_secret() -> Value {
+    with(subscription(), json!({ "secret": "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD" }))
+}
+
+pub(super) fn deliveries() -> Value {
+    let delivery = json!({
+        "event_id": ID,
+        "type": "message.received",
+        "conversation_id": CONVERSATION,
+        "message_id": ID,
+        "state": "parked",
+        "attempts": 31,
+        "status_code": 500,
+        "last_error": "http_500",
+        "run_at": AT,
+        "created_at": AT,
+        "finished_at": AT,
+    });
+    json!({ "deliveries": [delivery], "limit": 20, "next_cursor": "1795" })
+}
+
+pub(super) fn redelivery() -> Value {
+    json!({ "id": ID, "queued": 12 })
+}
+
+pub(super) fn message_event() -> Value {
+    event("message.received", json!({ "message": plain_message("received", None) }))
+}
+
+pub(super) fn identified_event() -> Value {
+    event("conversation.identified", json!({ "previous_tenant_id": null }))
+}
+
+pub(super) fn language_event() -> Value {
+    event("conversation.language_changed", json!({ "previous_language": "unknown" }))
+}
+
+fn event(kind: &str, more: Value) -> Value {
+    let data = json!({
+        "conversation_id": CONVERSATION,
+        "phone_number_canonical": "+18605550199",
+        "tenant_id": "T_12",
+        "workflow_type": "repair",
+        "workflow_id": null,
+        "language_detected": "en",
+    });
+    json!({ "id": ID, "type": kind, "timestamp": AT, "data": with(data, more) })
+}
+
+pub(super) fn orchestrator_hook() -> Value {
+    json!({
+        "tenant_id": "T_12",
+        "phone_number": "+18605550199",
+        "content": "My sink is leaking",
+        "conversation_id": CONVERSATION,
+        "timestamp": AT,
+        "direction": "inbound",
+    })
+}
+
+pub(super) fn stream() -> String {
+    format!("id: 1795-3\nevent: message.received\ndata: {}\n\n", message_event())
+}
+
 pub(super) fn jobs() -> Value {
     let job = json!({
         "id": ID,

@@ -46,6 +46,7 @@ fn document() -> Value {
             json!({ "name": name, "description": description })
         }),
         "paths": paths,
+        "webhooks": operations::calls(),
         "components": {
             "securitySchemes": {
                 "key": {
@@ -80,6 +81,28 @@ mod tests {
         if copy != text() {
             std::fs::write(COPY, text()).unwrap();
             panic!("docs/openapi.json was not up to date: it is now, look at what has changed");
+        }
+    }
+
+    #[test]
+    fn the_parameters_that_are_known_are_those_that_are_described() {
+        use crate::{conversations, jobs, messages};
+        let document = document();
+        for (path, known) in [
+            ("/conversations", conversations::LIST_PARAMETERS),
+            ("/conversations/{number_or_id}", conversations::READ_PARAMETERS),
+            ("/conversations/{number_or_id}/messages", conversations::MESSAGES_PARAMETERS),
+            ("/messages", messages::PARAMETERS),
+            ("/jobs", jobs::PARAMETERS),
+        ] {
+            let described = document["paths"][path]["get"]["parameters"].as_array().unwrap();
+            let described = described.iter().filter(|parameter| parameter["in"] == "query");
+            let mut described: Vec<_> =
+                described.map(|parameter| parameter["name"].as_str().unwrap()).collect();
+            let mut known = known.to_vec();
+            described.sort_unstable();
+            known.sort_unstable();
+            assert_eq!(described, known, "{path}");
         }
     }
 

@@ -6,10 +6,14 @@ use super::examples;
 use crate::access::Scope;
 use crate::parameters::MAX_OFFSET;
 
+/// What no store can be asked for.
+const WITHOUT_NUL: &str = r"^[^\x00]*$";
+
 /// The groups of endpoints.
-pub(super) const TAGS: [(&str, &str); 5] = [
+pub(super) const TAGS: [(&str, &str); 6] = [
     ("sending", "Texts from us."),
     ("reading", "Conversations and messages."),
+    ("telling", "What happens, told to other programs."),
     ("operating", "For whoever runs the service."),
     ("health", "How the service is. Needs no key."),
     ("webhooks", "What Twilio calls."),
@@ -44,6 +48,7 @@ pub(super) fn all() -> Vec<Operation> {
     all.extend(conversations());
     all.extend(threads());
     all.extend(messages());
+    all.extend(telling());
     all.extend(operating());
     all.extend(health());
     all.extend(webhooks());
@@ -113,13 +118,13 @@ fn conversations() -> Vec<Operation> {
                 filter(
                     "workflow_type",
                     "With this kind of workflow.",
-                    &json!({ "maxLength": 200 }),
+                    &json!({ "maxLength": 200, "pattern": WITHOUT_NUL }),
                     "rent_reminder",
                 ),
                 filter(
                     "workflow_id",
                     "With this workflow.",
-                    &json!({ "maxLength": 200 }),
+                    &json!({ "maxLength": 200, "pattern": WITHOUT_NUL }),
                     "wf-2026-12",
                 ),
                 filter(
@@ -282,6 +287,290 @@ fn messages() -> Vec<Operation> {
             errors: &[404],
         },
     ]
+}
+
+fn telling() -> Vec<Operation> {
+    let mut all = vec![stream()];
+    all.extend(subscriptions());
+    all.extend(deliveries());
+    all
+}
+
+fn stream() -> Operation {
+    let types = domain::event::EventKind::ALL.map(domain::event::EventKind::as_str);
+    let types = format!("^({0})(,({0}))*$", types.join("|").replace('.', "\\."));
+    Operation {
+        method: "get",
+        path: "/events",
+        id: "streamEvents",
+        tag: "telling",
+        summary: "Follow what happens.",
+        description: "Server-sent events, as a browser's `EventSource` reads them: every event, also \
+                      each status on the way. Their `id` given as `Last-Event-ID` goes on behind it; \
+                      without, the stream begins now. The answer does not end by itself.",
+        proof: Proof::Key(Scope::Read),
+        parameters: vec![
+            filter(
+                "types",
+                "Of these types only.",
+                &json!({ "pattern": types }),
+                "message.received,message.status",
+            ),
+            query(
+                "conversation_id",
+                "In this conversation only.",
+                &json!({ "type": "string", "format": "uuid" }),
+                examples::ID,
+            ),
+            filter(
+                "phone",
+                "In the conversation with this number only.",
+                &json!({}),
+                "+18605550199",
+            ),
+            filter(
+                "tenant_id",
+                "In conversations of this tenant only.",
+                &json!({ "pattern": "^[A-Za-z0-9_-]{1,64}$" }),
+                "T_12",
+            ),
+            filter(
+                "direction",
+                "About messages to us, or from us, only.",
+                &json!({ "enum": ["inbound", "outbound"] }),
+                "inbound",
+            ),
+            filter(
+                "last_event_id",
+                "As the header Last-Event-ID, for who cannot set one.",
+                &json!({ "pattern": "^[0-9]{1,18}-[0-9]{1,18}$" }),
+                "0-0",
+            ),
+            header(
+                "Last-Event-ID",
+                "The id of the event that was seen last.",
+                &json!({ "type": "string", "pattern": "^[0-9]{1,18}-[0-9]{1,18}$" }),
+                "0-0",
+            ),
+        ],
+        body: None,
+        answers: vec![(
+            200,
+            answer(
+                "The events.",
+                "text/event-stream",
+                &json!({ "type": "string" }),
+                examples::stream(),
+            ),
+        )],
+        errors: &[],
+    }
+}
+
+fn subscriptions() -> Vec<Operation> {
+    vec![
+        Operation {
+            method: "get",
+            path: "/subscriptions",
+            id: "listSubscriptions",
+            tag: "telling",
+            summary: "List subscriptions.",
+            description: "By name. Their secrets are not shown.",
+            proof: Proof::Key(Scope::Operate),
+            parameters: vec![],
+            body: None,
+            answers: vec![(
+                200,
+                json_answer("All of them.", "SubscriptionList", examples::subscriptions()),
+            )],
+            errors: &[],
+        },
+        Operation {
+            method: "post",
+            path: "/subscriptions",
+            id: "subscribe",
+            tag: "telling",
+            summary: "Subscribe.",
+            description: "The URL is called for everything that happens from now on: see \
+                          `webhooks`. The secret is shown this once.",
+            proof: Proof::Key(Scope::Operate),
+            parameters: vec![],
+            body: Some(json_body("NewSubscription", &examples::new_subscription())),
+            answers: vec![(
+                201,
+                json_answer("It is made.", "ChangedSubscription", examples::new_secret()),
+            )],
+            errors: &[408, 409, 413, 415],
+        },
+        Operation {
+            method: "get",
+            path: "/subscriptions/{id}",
+            id: "readSubscription",
+            tag: "telling",
+            summary: "Read a subscription.",
+            description: "And how the subscriber is doing.",
+            proof: Proof::Key(Scope::Operate),
+            parameters: vec![subscription_id()],
+            body: None,
+            answers: vec![(
+                200,
+                json_answer("The subscription.", "Subscription", examples::subscription()),
+            )],
+            errors: &[404],
+        },
+        Operation {
+            method: "patch",
+            path: "/subscriptions/{id}",
+            id: "changeSubscription",
+            tag: "telling",
+            summary: "Change a subscription.",
+            description: "Other processes follow within a second.",
+            proof: Proof::Key(Scope::Operate),
+            parameters: vec![subscription_id()],
+            body: Some(json_body("SubscriptionChange", &examples::subscription_change())),
+            answers: vec![(
+                200,
+                json_answer("As it is now.", "ChangedSubscription", examples::new_secret()),
+            )],
+            errors: &[404, 408, 409, 413, 415],
+        },
+        Operation {
+            method: "delete",
+            path: "/subscriptions/{id}",
+            id: "unsubscribe",
+            tag: "telling",
+            summary: "Unsubscribe.",
+            description: "What the subscriber was still to be told is forgotten.",
+            proof: Proof::Key(Scope::Operate),
+            parameters: vec![subscription_id()],
+            body: None,
+            answers: vec![(204, json!({ "description": "It is forgotten." }))],
+            errors: &[404, 409],
+        },
+    ]
+}
+
+fn deliveries() -> Vec<Operation> {
+    let states = domain::hook::HookState::ALL.map(domain::hook::HookState::as_str);
+    vec![
+        Operation {
+            method: "get",
+            path: "/subscriptions/{id}/deliveries",
+            id: "listDeliveries",
+            tag: "telling",
+            summary: "List what a subscriber was told.",
+            description: "Or is to be told; the latest event first.",
+            proof: Proof::Key(Scope::Operate),
+            parameters: vec![
+                subscription_id(),
+                filter("state", "That stand there.", &json!({ "enum": states }), "parked"),
+                limit(),
+                filter(
+                    "cursor",
+                    "The next_cursor of an earlier page.",
+                    &json!({ "pattern": "^[0-9]{1,18}$" }),
+                    "1795",
+                ),
+            ],
+            body: None,
+            answers: vec![(200, json_answer("A page.", "DeliveryList", examples::deliveries()))],
+            errors: &[404],
+        },
+        Operation {
+            method: "post",
+            path: "/subscriptions/{id}/redeliver",
+            id: "redeliver",
+            tag: "telling",
+            summary: "Tell a subscriber again.",
+            description: "Of every event since a time that the subscription wants: those that were \
+                          given up, those that it was told, and those from before it was made.",
+            proof: Proof::Key(Scope::Operate),
+            parameters: vec![subscription_id(), {
+                let mut since = since("Events of this time or later.");
+                since["required"] = json!(true);
+                since
+            }],
+            body: None,
+            answers: vec![(
+                202,
+                json_answer("It will be told.", "Redelivery", examples::redelivery()),
+            )],
+            errors: &[404, 409],
+        },
+    ]
+}
+
+fn subscription_id() -> Value {
+    path(
+        "id",
+        "The subscription's id.",
+        &json!({ "type": "string", "format": "uuid" }),
+        examples::ID,
+    )
+}
+
+/// What subscribers are called with.
+pub(super) fn calls() -> Value {
+    let call = |id: &str, summary: &str, description: &str, schema: &str, example: Value| {
+        let signature = [
+            ("webhook-id", "The event's id: who gets it twice knows it by that."),
+            ("webhook-timestamp", "When the call was made, in seconds since 1970."),
+            ("webhook-signature", "`v1,` and the signature; several, for several secrets."),
+        ];
+        let signature = signature.map(|(name, description)| {
+            json!({
+                "name": name, "in": "header", "required": true, "description": description,
+                "schema": { "type": "string" },
+            })
+        });
+        json!({ "post": {
+            "operationId": id,
+            "tags": ["telling"],
+            "summary": summary,
+            "description": description,
+            "security": [],
+            "parameters": signature,
+            "requestBody": json_body(schema, &example),
+            "responses": {
+                "2XX": { "description": "The subscriber has it. Its body is not looked at." },
+                "4XX": { "description": "It is told again later. After 410 nothing more is told." },
+                "5XX": { "description": "It is told again later, for a day." },
+            },
+        } })
+    };
+    let signed = "Signed as the Standard Webhooks specification says. At least once, and of one \
+                  conversation in order.";
+    json!({
+        "message": call(
+            "tellMessage",
+            "A message was received, sent, or got further.",
+            signed,
+            "MessageEvent",
+            examples::message_event(),
+        ),
+        "conversation.identified": call(
+            "tellIdentified",
+            "A conversation got a tenant, or another one.",
+            signed,
+            "IdentifiedEvent",
+            examples::identified_event(),
+        ),
+        "conversation.language_changed": call(
+            "tellLanguage",
+            "A conversation is in another language.",
+            signed,
+            "LanguageChangedEvent",
+            examples::language_event(),
+        ),
+        "orchestrator": call(
+            "tellOrchestrator",
+            "Somebody texted us, in the orchestrator's form.",
+            "For subscriptions with the format `orchestrator`. Told once: again only where the call \
+             surely was not begun, or after 429 and 503.",
+            "OrchestratorHook",
+            examples::orchestrator_hook(),
+        ),
+    })
 }
 
 fn operating() -> Vec<Operation> {

@@ -1,9 +1,11 @@
 //! The schemas of fields that hold one of a few words, from the words themselves.
 
 use domain::delivery::DeliveryStatus;
+use domain::event::EventKind;
+use domain::hook::HookState;
 use domain::job::JobState;
 use domain::outbound::{AttemptOutcome, SendState};
-use utoipa::openapi::schema::{Object, ObjectBuilder, SchemaType, Type};
+use utoipa::openapi::schema::{Array, ArrayBuilder, Object, ObjectBuilder, SchemaType, Type};
 
 use crate::error::CODES;
 
@@ -29,6 +31,34 @@ pub(crate) fn source() -> Object {
 
 pub(crate) fn job_state() -> Object {
     one_of(&JobState::ALL.map(JobState::as_str))
+}
+
+pub(crate) fn event_type() -> Object {
+    one_of(&EventKind::ALL.map(EventKind::as_str))
+}
+
+pub(crate) fn event_types() -> Array {
+    ArrayBuilder::new().items(event_type()).build()
+}
+
+pub(crate) fn delivery_state() -> Object {
+    one_of(&HookState::ALL.map(HookState::as_str))
+}
+
+pub(crate) fn hook_format() -> Object {
+    one_of(&["standard", "orchestrator"])
+}
+
+pub(crate) fn subscription_status() -> Object {
+    one_of(&["active", "paused", "disabled"])
+}
+
+pub(crate) fn tenant_wanted() -> Object {
+    one_of_or_null(&["known", "unknown"])
+}
+
+pub(crate) fn direction_or_null() -> Object {
+    one_of_or_null(&["inbound", "outbound"])
 }
 
 pub(crate) fn check() -> Object {

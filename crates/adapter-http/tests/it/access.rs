@@ -11,11 +11,28 @@ use crate::service::{Answer, ask_of, gate, genuine, get, key, limits, post, serv
 fn closed(access: Access) -> Services {
     let mut services = services(Arc::new(InMemoryStore::default()), gate());
     services.access = access;
+    // A stream that lets its caller in would not end.
+    services.events.close();
     services
 }
 
 fn from(address: &str, request: TestRequest) -> TestRequest {
     request.peer_addr(format!("{address}:4711").parse().unwrap())
+}
+
+/// Asks until it is too much; gives how often it was not. The clock goes on meanwhile and allows one
+/// more each second: how many there were exactly is the machine's affair.
+async fn until_too_many(services: &Services, ask: impl Fn() -> TestRequest, status: u16) -> u32 {
+    let mut count = 0;
+    loop {
+        let answer = ask_of(services, ask()).await;
+        if is_too_many(&answer) {
+            return count;
+        }
+        assert_eq!(answer.status, status);
+        count += 1;
+        assert!(count < 100, "asked a hundred times");
+    }
 }
 
 fn is_too_many(answer: &Answer) -> bool {
@@ -51,7 +68,7 @@ async fn every_endpoint_needs_the_scope_that_its_description_names() {
             }
         }
     }
-    assert_eq!(checked, 4 * 10);
+    assert_eq!(checked, 4 * 18);
 }
 
 #[actix_web::test]
@@ -64,6 +81,10 @@ async fn a_developers_service_answers_its_own_machine_only() {
     assert_eq!(answer.status, 401);
     assert_eq!(answer.headers.get("www-authenticate").unwrap(), "Bearer");
     assert!(answer.body.contains("sms-foundation key new"), "{}", answer.body);
+    let network = from("192.0.2.1", get("/messages"));
+    assert_eq!(ask_of(&services, network).await.status, 401);
+    let rebound = get("/messages").insert_header(("host", "evil.example.com"));
+    assert_eq!(ask_of(&services, rebound).await.status, 401);
     assert_eq!(ask_of(&closed(Access::Closed), get("/messages")).await.status, 401);
 }
 
@@ -87,10 +108,7 @@ async fn health_says_that_everybody_is_let_in() {
 async fn a_key_that_asks_too_often_waits_and_others_do_not() {
     let mut services = closed(key("dashboard", "read"));
     services.limits = limits(3, 0);
-    for _ in 0..3 {
-        assert_eq!(ask_of(&services, with_key(get("/messages"))).await.status, 200);
-    }
-    assert!(is_too_many(&ask_of(&services, with_key(get("/messages"))).await));
+    assert!(until_too_many(&services, || with_key(get("/messages")), 200).await >= 3);
     services.access = key("orchestrator", "read");
     assert_eq!(ask_of(&services, with_key(get("/messages"))).await.status, 200);
     assert_eq!(ask_of(&services, genuine("/webhook/twilio/sms")).await.status, 200);
@@ -102,10 +120,7 @@ async fn an_address_that_guesses_keys_waits_and_a_good_key_still_opens() {
     let mut services = closed(key("dashboard", "read"));
     services.limits = limits(20, 0);
     let guess = |address| from(address, get("/messages"));
-    for _ in 0..2 {
-        assert_eq!(ask_of(&services, guess("203.0.113.7")).await.status, 401);
-    }
-    assert!(is_too_many(&ask_of(&services, guess("203.0.113.7")).await));
+    assert!(until_too_many(&services, || guess("203.0.113.7"), 401).await >= 2);
     assert_eq!(ask_of(&services, guess("203.0.113.8")).await.status, 401);
     let good = with_key(guess("203.0.113.7"));
     assert_eq!(ask_of(&services, good).await.status, 200);
@@ -119,8 +134,7 @@ async fn behind_a_trusted_proxy_each_client_is_counted_for_itself() {
         let forwarded = format!("198.51.100.1, {client}");
         from("192.0.2.1", get("/messages")).insert_header(("x-forwarded-for", forwarded))
     };
-    assert_eq!(ask_of(&services, guess("203.0.113.7")).await.status, 401);
-    assert!(is_too_many(&ask_of(&services, guess("203.0.113.7")).await));
+    assert!(until_too_many(&services, || guess("203.0.113.7"), 401).await >= 1);
     assert_eq!(ask_of(&services, guess("203.0.113.8")).await.status, 401);
 }
 

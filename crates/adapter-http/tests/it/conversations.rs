@@ -94,6 +94,10 @@ async fn a_wrong_filter_is_named() {
         ("since=yesterday", "since"),
         ("limit=0", "limit"),
         ("cursor=p1_2", "cursor"),
+        ("workflow_type=%00", "workflow_type"),
+        ("workflow_id=a%00b", "workflow_id"),
+        ("cursor=-370000000000000000_0195f2a07c1e70008000000000000001", "cursor"),
+        ("cursor=%2B5_0195f2a07c1e70008000000000000001", "cursor"),
     ] {
         let answer = ask_of(&services, get(&format!("/conversations?{filter}"))).await;
         assert_eq!(answer.status, 400, "{filter}");
@@ -145,6 +149,41 @@ async fn whoever_has_read_everything_asks_for_what_came_since() {
     store.record_inbound(&inbound).await.unwrap();
     let new = read(&services, &format!("{path}&cursor={cursor}")).await;
     assert_eq!(each(&new, "messages", "id"), [inbound.id.to_string()]);
+}
+
+#[actix_web::test]
+async fn from_an_empty_page_before_the_first_message_the_way_forth_begins_with_it() {
+    let (_, services) = seven().await;
+    for order in ["asc", "desc"] {
+        let path = format!("/conversations/+18605550199/messages?order={order}&limit=3");
+        let first = read(&services, &path).await;
+        let back = first["previous_cursor"].as_str().unwrap();
+        let nothing = read(&services, &format!("{path}&cursor={back}")).await;
+        assert_eq!(each(&nothing, "messages", "id"), Vec::<String>::new());
+        let forth = nothing["next_cursor"].as_str().unwrap();
+        let again = read(&services, &format!("{path}&cursor={forth}")).await;
+        assert_eq!(each(&again, "messages", "id"), each(&first, "messages", "id"), "{order}");
+    }
+}
+
+#[actix_web::test]
+async fn a_parameter_that_means_nothing_is_refused_with_those_that_do() {
+    let services = three().await;
+    for (path, name, known) in [
+        ("/conversations?tenant=T_1", "tenant", "tenant_id"),
+        ("/conversations/+18605550199?sort=asc", "sort", "order"),
+        ("/conversations/+18605550199/messages?page=2", "page", "cursor"),
+        ("/messages?state=failed", "state", "status"),
+        ("/jobs?status=parked", "status", "state"),
+    ] {
+        let answer = ask_of(&services, get(path)).await;
+        assert_eq!(answer.status, 400, "{path}");
+        let error = &answer.json()["error"];
+        assert_eq!(error["details"]["field"], name);
+        let named = error["details"]["known_parameters"].as_array().unwrap();
+        assert!(named.contains(&known.into()), "{path}: {named:?}");
+        assert!(error["message"].as_str().unwrap().contains(known));
+    }
 }
 
 #[actix_web::test]

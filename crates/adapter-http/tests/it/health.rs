@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use actix_web::http::Method;
+use actix_web::test::TestRequest;
 use adapter_http::Health;
 use domain::ports::{MessageStore, MockMessageStore, StoreError};
 use domain::testing::{SteppingClock, fixture};
@@ -16,6 +18,17 @@ async fn a_healthy_service_says_so() {
     insta::assert_json_snapshot!("health", answer.json());
     assert_eq!(ask(get("/health/live")).await.status, 200);
     assert_eq!(ask(get("/health/ready")).await.status, 200);
+}
+
+#[actix_web::test]
+async fn a_probe_may_ask_for_the_head_only() {
+    for path in ["/health", "/health/live", "/health/ready"] {
+        let head = || TestRequest::default().method(Method::HEAD).uri(path);
+        assert_eq!(ask(head()).await.status, 200, "{path}");
+        let other = ask(TestRequest::post().uri(path)).await;
+        assert_eq!(other.status, 405);
+        assert_eq!(other.headers.get("allow").unwrap(), "GET, HEAD");
+    }
 }
 
 #[actix_web::test]

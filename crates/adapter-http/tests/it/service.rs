@@ -1,5 +1,6 @@
 //! A service to ask.
 
+use std::net::Ipv4Addr;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,26 +8,28 @@ use std::time::Duration;
 use actix_http::Request;
 use actix_web::body::to_bytes;
 use actix_web::dev::{Service, ServiceResponse};
-use actix_web::http::header::HeaderMap;
+use actix_web::http::header::{self, HeaderMap, HeaderValue};
 use actix_web::http::{Method, StatusCode};
 use actix_web::{App, Error, HttpResponse, middleware, test};
 use adapter_http::{
-    Access, ApiKeys, Cors, Health, LimitSettings, Limits, Services, configure, envelope,
+    Access, ApiKeys, Cors, EventTail, Health, LimitSettings, Limits, Services, configure, envelope,
 };
 use domain::backlog::{Backlog, Keep};
 use domain::inbox::Inbox;
 use domain::job::Backoff;
 use domain::language::Language;
+use domain::notify::{Feed, Subscriptions};
 use domain::outbox::{Outbox, OutboxPorts, SendRules};
 use domain::phone::Region;
 use domain::ports::{
-    Clock, IdSource, JobQueue, MessageStore, OutboundStore, Provider, Sender, StatusDelivery,
+    Clock, HookOutcome, IdSource, JobQueue, MessageStore, OutboundStore, Provider, Sender,
+    StatusDelivery,
 };
 use domain::receipts::Receipts;
 use domain::senders::Senders;
 use domain::testing::{
-    CountingIds, FakeGate, FixedChance, FixedDetector, InMemoryStore, NoTimer, SteppingClock,
-    fixture,
+    CountingIds, FakeGate, FixedChance, FixedDetector, FixedHooks, InMemoryStore, NoTimer,
+    SteppingClock, fixture,
 };
 use domain::threads::Threads;
 use serde_json::Value;
@@ -69,10 +72,12 @@ pub(crate) fn services(store: Arc<dyn MessageStore>, gate: FakeGate) -> Services
             Arc::new(detector),
             clock.clone(),
             ids.clone(),
-            fixture::lookup_ages(),
+            Some(fixture::lookup_ages()),
         ),
         receipts: Receipts::new(store.clone(), clock.clone(), ids.clone()),
         threads: Threads::on(store, rest.clone(), rest.clone(), clock.clone(), Region::default()),
+        subscriptions: subscriptions(rest.clone(), clock.clone()),
+        events: EventTail::new(Feed::new(rest.clone()), Duration::from_millis(20)),
         outbox: None,
         backlog: backlog(rest, clock.clone()),
         dispatcher: Arc::new(TestWorker::idle()),
@@ -96,7 +101,14 @@ pub(crate) fn limits(burst: u32, trusted_hops: usize) -> Limits {
 pub(crate) fn reading(store: &Arc<InMemoryStore>) -> Services {
     let mut services = services(store.clone(), gate());
     services.threads = Threads::new(store, services.clock.clone(), Region::default());
+    services.subscriptions = subscriptions(store.clone(), services.clock.clone());
+    services.events = EventTail::new(Feed::new(store.clone()), Duration::from_millis(20));
     services
+}
+
+fn subscriptions(store: Arc<InMemoryStore>, clock: Arc<dyn Clock>) -> Subscriptions {
+    let sender = Arc::new(FixedHooks(HookOutcome::Accepted { status: 204 }));
+    Subscriptions::new(store, sender, clock, Arc::new(CountingIds::default()))
 }
 
 /// Services on `store` that send by `provider`. Their clock stands.
@@ -130,7 +142,7 @@ pub(crate) fn outbox(
         lease: Duration::from_mins(1),
         keep_keys: Duration::from_hours(24),
         pacing: None,
-        lookup_ages: fixture::lookup_ages(),
+        lookup_ages: Some(fixture::lookup_ages()),
     };
     let ours = vec![Sender::read("+18605550100")];
     Outbox::new(ports, rules, Senders::new(ours, Region::default()))
@@ -143,6 +155,7 @@ fn backlog(queue: Arc<InMemoryStore>, clock: Arc<dyn Clock>) -> Backlog {
         parked_jobs: day,
         idempotency_keys: day,
         parked_events: day,
+        raw_payloads: None,
         send_expiry: Duration::from_hours(4),
     };
     Backlog::new(queue, clock, keep)
@@ -159,7 +172,17 @@ pub(crate) async fn ask_of(services: &Services, request: test::TestRequest) -> A
     let app = App::new()
         .wrap(middleware::from_fn(envelope))
         .configure(|config| configure(config, services));
-    answer(&test::init_service(app).await, request.to_request()).await
+    answer(&test::init_service(app).await, from_here(request.to_request())).await
+}
+
+/// As a program on this machine asks, unless the request says otherwise.
+pub(crate) fn from_here(mut request: Request) -> Request {
+    let head = request.head_mut();
+    head.peer_addr.get_or_insert((Ipv4Addr::LOCALHOST, 4711).into());
+    if !head.headers.contains_key(header::HOST) {
+        head.headers.insert(header::HOST, HeaderValue::from_static("127.0.0.1:8080"));
+    }
+    request
 }
 
 async fn answer<S>(app: &S, request: Request) -> Answer

@@ -57,6 +57,8 @@ impl Dispatcher for TestWorker {
             tokio::spawn(async move { sends.work_off().await });
         }
     }
+
+    fn happened(&self) {}
 }
 
 impl Sends {

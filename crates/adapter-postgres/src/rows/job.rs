@@ -93,7 +93,7 @@ impl DueRow {
 }
 
 /// A job as an operator sees it.
-#[derive(Queryable, Selectable)]
+#[derive(QueryableByName)]
 #[diesel(table_name = jobs, check_for_backend(diesel::pg::Pg))]
 pub(crate) struct JobViewRow {
     id: Uuid,

@@ -8,9 +8,12 @@
 
 mod attempt;
 mod conversation;
+mod event;
+mod hook;
 mod job;
 mod key;
 mod sending;
+mod subscription;
 
 use diesel::dsl::{AsSelect, SqlTypeOf};
 use diesel::pg::Pg;
@@ -30,9 +33,12 @@ use crate::schema::{sms_message_status_events, sms_messages};
 
 pub(crate) use attempt::AttemptRow;
 pub(crate) use conversation::{ConversationColumns, ConversationRow, read_conversations};
+pub(crate) use event::{EventRow, event_kind};
+pub(crate) use hook::{DueHookRow, HookViewRow};
 pub(crate) use job::{DueRow, JobRow, JobViewRow};
 pub(crate) use key::KeyRow;
 pub(crate) use sending::{OutgoingRow, SendingRow};
+pub(crate) use subscription::{HealthRow, SubscriptionRow};
 
 /// A stored value that the domain has no meaning for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

@@ -10,11 +10,12 @@ use crate::database::fresh_store;
 domain::message_store_contract!(fresh_store);
 domain::outbound_store_contract!(fresh_store);
 domain::conversation_store_contract!(fresh_store);
+domain::event_store_contract!(fresh_store);
 
 /// Forgets everything.
 pub(crate) const EMPTY: &str =
     "truncate sms_conversations, sms_messages, sms_message_status_events,
-    sms_send_attempts, idempotency_keys, jobs";
+    sms_send_attempts, idempotency_keys, jobs, sms_events, sms_subscriptions, sms_event_deliveries";
 
 #[test]
 fn every_history_ends_as_it_does_in_memory() {

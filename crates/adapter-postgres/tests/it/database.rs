@@ -1,12 +1,17 @@
 //! A schema for one test, and a look at the server from outside.
 
-use std::env;
 use std::time::{Duration, Instant};
+use std::{env, fs};
 
 use adapter_postgres::{PgSettings, PgStore, migrate};
 use tokio::runtime::Handle;
 use tokio_postgres::{Client, NoTls};
 use uuid::Uuid;
+
+/// How many migrations there are.
+pub(crate) fn all_migrations() -> usize {
+    fs::read_dir("../../migrations/postgres").unwrap().count()
+}
 
 /// A schema that is dropped with everything in it when the test ends.
 pub(crate) struct Schema {

@@ -5,7 +5,7 @@ use futures_util::future::join_all;
 use tokio_postgres::Client;
 use tokio_postgres::error::SqlState;
 
-use crate::database::{Schema, fresh_store};
+use crate::database::{Schema, all_migrations, fresh_store};
 
 #[tokio::test]
 async fn four_processes_that_start_at_once_make_the_tables_once() {
@@ -14,7 +14,7 @@ async fn four_processes_that_start_at_once_make_the_tables_once() {
     let runs = join_all((0..4).map(|_| migrate(&settings))).await;
     let mut counts: Vec<usize> = runs.into_iter().map(|run| run.unwrap().len()).collect();
     counts.sort_unstable();
-    assert_eq!(counts, [0, 0, 0, 4]);
+    assert_eq!(counts, [0, 0, 0, all_migrations()]);
     assert_eq!(migrate(&settings).await.unwrap(), Vec::<String>::new());
 }
 

@@ -8,7 +8,7 @@ use domain::testing::fixture::{inbound, sid};
 use futures_util::future::join_all;
 use pg_cluster::{Cluster, Durability};
 
-use crate::database::{connect, store};
+use crate::database::{all_migrations, connect, store};
 
 const TENANT: &str = "+18605550199";
 
@@ -109,5 +109,5 @@ async fn a_migration_that_loses_its_server_may_be_tried_again() {
     let failure = migrating.await.unwrap().unwrap_err();
     assert!(matches!(failure, MigrateError::Unreachable(_)), "{failure:?}");
     cluster.start_again().unwrap();
-    assert_eq!(migrate(&PgSettings::new(cluster.url())).await.unwrap().len(), 4);
+    assert_eq!(migrate(&PgSettings::new(cluster.url())).await.unwrap().len(), all_migrations());
 }

@@ -6,12 +6,12 @@ use std::time::Duration;
 use adapter_postgres::PgStore;
 use domain::conversation::{Conversation, ConversationId};
 use domain::delivery::DeliveryStatus;
-use domain::job::JobId;
+use domain::job::{JobId, JobState};
 use domain::language::Language;
 use domain::message::{Direction, MessageId};
 use domain::ports::{
-    ConversationCursor, ConversationQuery, ConversationStore, Cursor, MessageQuery, MessageStore,
-    Order, Reconciliation, Start, ThreadQuery,
+    ConversationCursor, ConversationQuery, ConversationStore, Cursor, JobQuery, MessageQuery,
+    MessageStore, Order, Reconciliation, Start, ThreadQuery,
 };
 use domain::tenant::TenantId;
 use domain::testing::fixture::uuid;
@@ -334,4 +334,28 @@ async fn the_conversations_that_a_worker_looks_for_are_found_through_an_index() 
     let cost = Cost::of(&store.explain_carrying(small).await);
     cost.expect_an_index("carrying", size.conversations);
     assert!(cost.blocks < 300, "{cost:?}");
+}
+
+#[tokio::test]
+async fn a_page_of_jobs_is_read_through_an_index_whatever_their_state() {
+    let rows = size().messages / 4;
+    let (store, schema) = fresh_store().await;
+    // Nearly all are done; the order of their changes is not that of their rows.
+    let fill = format!(
+        "insert into jobs (id, kind, unique_key, payload, state, run_at, created_at, updated_at)
+         select md5('job' || n)::uuid, 'send', 'send:' || n, '{{}}',
+             case when n % 50 > 2 then 'done'
+                 else (array['queued', 'running', 'parked'])[1 + n % 50] end,
+             'epoch', 'epoch',
+             'epoch'::timestamptz + (n::bigint * 7919 % {rows}) * interval '1 second'
+         from generate_series(1, {rows}) n;
+         analyze jobs"
+    );
+    schema.outsider().await.batch_execute(&fill).await.unwrap();
+    for state in [None].into_iter().chain(JobState::ALL.map(Some)) {
+        let query = JobQuery { state, limit: PAGE, offset: 0 };
+        let cost = Cost::of(&store.explain_jobs(&query).await);
+        cost.expect_an_index(&format!("{query:?}"), rows);
+        assert!(cost.blocks < u64::from(PAGE) * 10, "{query:?}: {cost:?}");
+    }
 }

@@ -140,7 +140,7 @@ async fn a_claim_reads_no_more_of_a_full_table_than_it_takes() {
     let (store, schema) = fresh_store().await;
     let outsider = schema.outsider().await;
     fill_table(&schema).await;
-    let (done, queued) = (scans(&outsider, "jobs").await, entries(&outsider, "jobs_queued").await);
+    let (done, queued) = (scans(&outsider, "jobs").await, entries(&outsider, "jobs_due").await);
     for _ in 0..10 {
         assert_eq!(store.claim_jobs(&sends(10_000, 10)).await.unwrap().len(), 10);
     }
@@ -149,11 +149,12 @@ async fn a_claim_reads_no_more_of_a_full_table_than_it_takes() {
     until_sessions(&outsider, &schema, "query not like '%pg_stat_activity%'", 0).await;
     outsider.batch_execute("select pg_stat_clear_snapshot()").await.unwrap();
     assert_eq!(scans(&outsider, "jobs").await, done, "the table was read from end to end");
-    let read = entries(&outsider, "jobs_queued").await - queued;
+    let read = entries(&outsider, "jobs_due").await - queued;
     assert!((100..2000).contains(&read), "{read} entries of the index were read");
 }
 
-/// 50,000 jobs that are done and 5,000 that are due, each in a lane of its own.
+/// 50,000 jobs that are done and 5,000 that are due, each in a lane of its own; and as many of
+/// another kind, due before them, which nobody asks for.
 async fn fill_table(schema: &Schema) {
     let fill = "insert into jobs
             (id, kind, unique_key, payload, state, lane, run_at, created_at, updated_at)
@@ -162,6 +163,10 @@ async fn fill_table(schema: &Schema) {
             case when n <= 50000 then 'done' else 'queued' end, id,
             'epoch'::timestamptz + n * interval '1 second', 'epoch', 'epoch'
         from (select n, gen_random_uuid() id from generate_series(1, 55000) n) rows;
+        insert into jobs (id, kind, unique_key, payload, state, run_at, created_at, updated_at)
+        select id, 'tenant_lookup', 'tenant_lookup:' || id,
+            jsonb_build_object('conversation_id', id), 'queued', 'epoch', 'epoch', 'epoch'
+        from (select gen_random_uuid() id from generate_series(1, 50000) n) rows;
         analyze jobs";
     schema.outsider().await.batch_execute(fill).await.unwrap();
 }

@@ -222,6 +222,7 @@ fn about_everything(store: &PgStore, number: u32) -> Vec<Call<'_>> {
             parked_jobs: later,
             idempotency_keys: later,
             parked_events: later,
+            raw_payloads: Some(later),
             limit: 7,
         };
         store.housekeep(&what).await.map(drop)

@@ -33,7 +33,7 @@ fn address(number: u32) -> String {
 fn lookup(conversation: ConversationId, tenant: &str, number: u32) -> LookupResult {
     let tenant = Some(TenantId::parse(tenant).unwrap());
     let language_job = JobId(uuid(95_000_000 + number));
-    LookupResult { conversation, tenant, at: at(number), language_job }
+    LookupResult { conversation, tenant, is_ambiguous: false, at: at(number), language_job }
 }
 
 async fn language(store: &PgStore, id: ConversationId) -> Language {

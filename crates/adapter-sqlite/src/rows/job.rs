@@ -32,6 +32,15 @@ pub(crate) struct JobRow {
     finished_at: Option<String>,
 }
 
+/// A job that may be claimed, with its place.
+#[derive(QueryableByName)]
+#[diesel(table_name = jobs, check_for_backend(Sqlite))]
+pub(crate) struct DueRow {
+    #[diesel(embed)]
+    pub(crate) job: JobRow,
+    pub(crate) place: i64,
+}
+
 impl JobRow {
     /// A job that waits.
     pub(crate) fn queued(new: &NewJob) -> Self {

@@ -5,6 +5,7 @@
 mod attempt;
 mod conversation;
 mod event;
+mod feed;
 mod job;
 mod message;
 
@@ -19,7 +20,8 @@ use crate::failure::Failure;
 pub(crate) use attempt::{AttemptRow, OutcomeColumns};
 pub(crate) use conversation::{ConversationRow, SaidColumns, TenantColumns};
 pub(crate) use event::EventRow;
-pub(crate) use job::JobRow;
+pub(crate) use feed::{FeedRow, HookRow, SubscriptionRow};
+pub(crate) use job::{DueRow, JobRow};
 pub(crate) use message::{MessageRow, ProgressColumns, SendingColumns};
 
 /// `raw_webhook_data`: null where nothing came.

@@ -50,7 +50,7 @@ const ENGLISH: &[&str] = &[
     // Greetings and answers
     "hi hello hey hiya thanks thank thankyou thx thnx thanx ty welcome please pls plz plss sorry
      bye goodbye goodnight morning afternoon evening night tonight yes yeah yep yup yea nope
-     nah sure okay great perfect awesome excellent absolutely good nice cool congrats cheers
+     nah sure great perfect awesome excellent absolutely good nice cool congrats cheers
      regards sincerely",
     // Function words
     "the and you your yours yourself that that's was wasn't were weren't with without they them
@@ -256,7 +256,7 @@ const COMMON: &[&str] = &[
 
 const NOTHING: &[&str] = &[
     // Acknowledged, laughed, sighed
-    "qwerty asdf asdfg asdfgh asdfghjkl ok oks okk okok k kk oka okey oki oky okie ah aha ahah
+    "qwerty asdf asdfg asdfgh asdfghjkl ok oks okk okok k kk oka okay okey oki oky okie ah aha ahah
      ahaha ahh aw eh ehh er hm hmm hmmm mm mmm mhm uh uhh uhm umm oh ohh ooh oops ops ups ugh
      wow whoa yay ha hah haha hahaha hahahaha hahah heh hehe hehehe hihi lol lmao lmfao rofl
      xd omg wtf wth asap rip tgif bro",

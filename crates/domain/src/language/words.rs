@@ -14,6 +14,11 @@ pub struct Reading {
     pub words: Vec<Word>,
     /// Whether "¿" or "¡" was written: only Spanish has them.
     pub inverted_marks: bool,
+    /// Whether the one word that tells may be a name: nobody knows it, and it is written like one.
+    /// A detector MUST NOT be surer than [`Confidence::MAYBE_A_NAME`] of it.
+    ///
+    /// [`Confidence::MAYBE_A_NAME`]: super::Confidence::MAYBE_A_NAME
+    pub maybe_a_name: bool,
 }
 
 /// A word that can tell its language. Personal text, and so without `Debug`.
@@ -21,6 +26,8 @@ pub struct Reading {
 pub struct Word {
     letters: String,
     known: Option<Known>,
+    /// Whether it begins with a capital letter and has small ones too.
+    is_capitalised: bool,
 }
 
 impl Word {
@@ -56,9 +63,14 @@ impl Word {
         of_one && self.letters.len() > 1
     }
 
+    /// Whether it may be a name that is in no list.
+    fn is_like_a_name(&self) -> bool {
+        self.known.is_none() && self.is_capitalised
+    }
+
     /// `None` where the word tells nothing.
-    fn of(letters: String, known: Option<Known>) -> Option<Self> {
-        (known != Some(Known::Nothing)).then_some(Self { letters, known })
+    fn of(letters: String, known: Option<Known>, is_capitalised: bool) -> Option<Self> {
+        (known != Some(Known::Nothing)).then_some(Self { letters, known, is_capitalised })
     }
 }
 
@@ -105,10 +117,34 @@ pub fn read(text: &str) -> Reading {
             break;
         }
     }
-    if !words.iter().any(Word::tells_alone) {
+    let names = likely_names(&words);
+    if names > 1 || !words.iter().any(Word::tells_alone) {
         words.clear();
     }
-    Reading { words, inverted_marks: text.contains(['¿', '¡']) }
+    let inverted_marks = text.contains(['¿', '¡']);
+    Reading { words, inverted_marks, maybe_a_name: names == 1 && !inverted_marks }
+}
+
+/// What stands between the parts of a name.
+const PARTICLES: [&str; 14] =
+    ["al", "bin", "da", "das", "de", "del", "den", "der", "di", "do", "dos", "la", "van", "von"];
+
+/// Between two other names a word of so few letters may be one, whatever else it is: "Ali" is Portuguese
+/// for "there".
+const SHORT_NAME: usize = 3;
+
+/// How many words there are that may be names, where nothing but names may have been written: not
+/// one word that somebody knows, and all of them written like names. Of "Zhang Wei" the letters
+/// tell which language would spell so, not which language is written.
+fn likely_names(words: &[Word]) -> usize {
+    let inside = 1..words.len().saturating_sub(1);
+    let is_part = |(nth, word): &(usize, &Word)| {
+        let is_short = word.is_capitalised && word.letters.len() <= SHORT_NAME;
+        PARTICLES.contains(&word.letters.as_str()) || (inside.contains(nth) && is_short)
+    };
+    let mut names = words.iter().enumerate().filter(|word| !is_part(word));
+    let count = names.clone().count();
+    if names.all(|(_, word)| word.is_like_a_name()) { count } else { 0 }
 }
 
 /// Marks that stand between words, even between a word and a number.
@@ -120,7 +156,7 @@ fn parts_words(c: char) -> bool {
 fn digit_word(token: &str) -> Option<Word> {
     let letters = token.trim_end_matches('.').to_lowercase();
     let known = lexicon::look_up(&letters)?;
-    Word::of(letters, Some(known))
+    Word::of(letters, Some(known), false)
 }
 
 fn is_link(token: &str) -> bool {
@@ -190,7 +226,9 @@ fn word(written: &str) -> Option<Word> {
         letters = shorter;
     }
     let is_word = known.is_some() || letters.contains(is_vowel);
-    if is_word { Word::of(letters, known) } else { None }
+    let is_capitalised = written.trim_start_matches(is_apostrophe).starts_with(char::is_uppercase)
+        && written.contains(char::is_lowercase);
+    if is_word { Word::of(letters, known, is_capitalised) } else { None }
 }
 
 /// An accent may tell words apart ("qué", "que"); else it may be missing, like the apostrophe.
@@ -281,6 +319,8 @@ mod tests {
             "ok",
             "OK!",
             "Ok 👍",
+            "Okay",
+            "okey",
             "okkkk",
             "k",
             "hmm",
@@ -298,6 +338,29 @@ mod tests {
             "taxi",
         ] {
             assert!(read(nothing).words.is_empty(), "{nothing}");
+        }
+    }
+
+    #[test]
+    fn names_that_are_in_no_list_are_known_by_how_they_are_written() {
+        for name in [
+            "Zhang Wei",
+            "Svetlana Petrova",
+            "Mohammed Ali Khan",
+            "Maria Kowalczyk-Nowak",
+            "Siobhan O'Shaughnessy",
+            "Thandiwe van der Westhuizen, 4B",
+        ] {
+            assert!(read(name).words.is_empty(), "{name}");
+        }
+        for text in ["zhang wei", "ZHANG WEI", "Zhang pagou", "Leaky Faucet", "Hi Svetlana Petrova"]
+        {
+            let reading = read(text);
+            assert!(!reading.words.is_empty() && !reading.maybe_a_name, "{text}");
+        }
+        for (word, maybe) in [("Priya", true), ("priya", false), ("PRIYA", false), ("Hola", false)]
+        {
+            assert_eq!(read(word).maybe_a_name, maybe, "{word}");
         }
     }
 

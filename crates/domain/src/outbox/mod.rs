@@ -78,7 +78,7 @@ pub struct SendRules {
     /// For so long an idempotency key is kept.
     pub keep_keys: Duration,
     /// How long what a tenant lookup said is believed.
-    pub lookup_ages: LookupAges,
+    pub lookup_ages: Option<LookupAges>,
     /// The least time between two messages of one sender; `None`: as fast as it goes.
     pub pacing: Option<Duration>,
 }
@@ -133,6 +133,11 @@ impl Outbox {
             Acceptance::NoConversation => {
                 Err(invalid("conversation_id", "there is no such conversation"))
             }
+            Acceptance::CannotBeTexted => Err(invalid(
+                "conversation_id",
+                "is a conversation with nobody who can be texted: one of our own numbers, a short \
+                 code, or a sender without a number",
+            )),
             Acceptance::OtherNumber => {
                 Err(invalid("to", "is not the number of conversation_id: leave one of them out"))
             }

@@ -10,6 +10,7 @@ use crate::phone::{Address, Region};
 use crate::ports::Recipient;
 use crate::senders::Senders;
 use crate::text::Text;
+use crate::workflow;
 
 /// The longest body, in characters: Twilio takes no more.
 const MAX_BODY: usize = 1600;
@@ -17,8 +18,6 @@ const MAX_BODY: usize = 1600;
 const MAX_MEDIA: usize = 10;
 /// The longest address of one, in characters.
 const MAX_MEDIA_URL: usize = 2000;
-/// The longest name or id of a workflow, in characters.
-const MAX_WORKFLOW: usize = 200;
 
 /// A text to be sent, as the caller wrote it (wire contracts, section 1). Blank is as good as
 /// absent.
@@ -69,8 +68,8 @@ impl SendRequest {
             body,
             media,
             from: self.checked_from(ours)?,
-            workflow_type: workflow("workflow_type", self.workflow_type.as_deref())?,
-            workflow_id: workflow("workflow_id", self.workflow_id.as_deref())?,
+            workflow_type: named("workflow_type", self.workflow_type.as_deref())?,
+            workflow_id: named("workflow_id", self.workflow_id.as_deref())?,
         })
     }
 
@@ -181,12 +180,8 @@ fn address(to: &str, region: Region, ours: &Senders) -> Result<(Address, Text), 
     Ok((address, original))
 }
 
-fn workflow(field: &'static str, text: Option<&str>) -> Result<Option<String>, Invalid> {
-    let text = given(text).map(|text| Text::new(text).as_str().to_owned());
-    if text.as_ref().is_some_and(|text| text.chars().count() > MAX_WORKFLOW) {
-        return wrong(field, "must have at most 200 characters");
-    }
-    Ok(text)
+fn named(field: &'static str, text: Option<&str>) -> Result<Option<String>, Invalid> {
+    text.map_or(Ok(None), |text| workflow::name(field, text))
 }
 
 fn given(text: Option<&str>) -> Option<&str> {
@@ -243,6 +238,15 @@ mod tests {
         let body = format!("  {}  ", "\u{1F600}".repeat(1600));
         let checked = check(|r| r.body = Some(body)).unwrap();
         assert_eq!(checked.body.unwrap().as_str().chars().count(), 1600);
+    }
+
+    #[test]
+    fn a_workflow_is_kept_as_a_change_of_it_would_be() {
+        let checked = check(|r| r.workflow_type = Some(" collections ".into())).unwrap();
+        assert_eq!(checked.workflow_type.as_deref(), Some("collections"));
+        for blank in [" ", "\0"] {
+            assert_eq!(check(|r| r.workflow_id = Some(blank.into())).unwrap().workflow_id, None);
+        }
     }
 
     #[test]

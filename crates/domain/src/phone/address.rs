@@ -38,27 +38,46 @@ impl Address {
         if text.is_empty() {
             return Self::Withheld;
         }
-        Self::channel(text)
+        Self::channel(text, region)
+            .or_else(|| Self::named(whole))
             .or_else(|| Self::short_code(text, 3..=6))
             .or_else(|| PhoneNumber::parse(whole, region).map(Self::Phone).ok())
             // Blanks may be all that made it too long for a number: without them it would be one.
             .or_else(|| shortened(whole).map(Self::Other))
             .or_else(|| Self::short_code(text, 7..=8))
             .or_else(|| Self::sender(text))
-            .unwrap_or_else(|| Self::Other(text.to_owned()))
+            .unwrap_or_else(|| {
+                Self::Other(international(text, region).unwrap_or_else(|| text.to_owned()))
+            })
     }
 
     /// A scheme and a value. `tel:` and `sms:` are no channels of their own: they name a number.
-    fn channel(text: &str) -> Option<Self> {
+    fn channel(text: &str, region: Region) -> Option<Self> {
         let (scheme, value) = text.split_once(':')?;
-        let scheme = scheme.to_ascii_lowercase();
+        let (scheme, value) = (scheme.trim_end().to_ascii_lowercase(), value.trim());
         let named = scheme.starts_with(|c: char| c.is_ascii_alphabetic())
             && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
             && scheme.len() <= 32;
         if !named || ["tel", "sms"].contains(&scheme.as_str()) {
             return None;
         }
-        Some(Self::Channel { scheme, value: shortened(value).unwrap_or_else(|| value.to_owned()) })
+        let number = Some(value).filter(|_| NUMBERED.contains(&scheme.as_str()));
+        let value = number
+            .and_then(|value| number_in_channel(value, region))
+            .or_else(|| shortened(value))
+            .unwrap_or_else(|| value.to_owned());
+        Some(Self::Channel { scheme, value })
+    }
+
+    /// A text of letters, digits and blanks that begins with a letter is a name, whatever number
+    /// could be found in it: `T4155552671` is not +14155552671. Without a blank it is one word, also
+    /// where it is too long for a sender; a longer one with blanks may be `call 415 555 2671`.
+    fn named(whole: &str) -> Option<Self> {
+        let text = whole.trim();
+        let is_named = text.starts_with(|c: char| c.is_ascii_alphabetic());
+        let is_word = || text.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        let other = || Self::Other(shortened(whole).unwrap_or_else(|| text.to_owned()));
+        is_named.then(|| Self::sender(text).or_else(|| is_word().then(other))).flatten()
     }
 
     fn short_code(text: &str, lengths: RangeInclusive<usize>) -> Option<Self> {
@@ -130,6 +149,33 @@ fn without_channel(address: Address, region: Region) -> Address {
     }
 }
 
+/// Channels whose values are telephone numbers. In others (`client`, `messenger`, `sip`) a value of
+/// digits is somebody's id.
+const NUMBERED: [&str; 3] = ["whatsapp", "viber", "rcs"];
+
+/// The one spelling of a number in a channel; `None` where it names none: an agent of `rcs`.
+fn number_in_channel(value: &str, region: Region) -> Option<String> {
+    if value.starts_with(|c: char| c.is_ascii_alphabetic()) {
+        return None;
+    }
+    let number = PhoneNumber::parse(value, region).ok();
+    number.map(|number| number.as_str().to_owned()).or_else(|| international(value, region))
+}
+
+/// A number with its country that no plan of numbers knows, without what people write between
+/// digits: `+52 1 55 1234 5678`, as Mexico's mobile numbers were until 2019, is one conversation
+/// however it is written.
+fn international(text: &str, region: Region) -> Option<String> {
+    let digits = text.strip_prefix('+')?;
+    let is_written = |c: char| c.is_ascii_digit() || " -.()".contains(c);
+    let is_one = digits.chars().all(is_written);
+    let digits: String = digits.chars().filter(char::is_ascii_digit).collect();
+    let number = format!("+{digits}");
+    // Where a plan knows it after all, it would be read as another address.
+    let is_unknown = || PhoneNumber::parse(&number, region).is_err();
+    (is_one && (4..=15).contains(&digits.len()) && is_unknown()).then_some(number)
+}
+
 /// Longer text would not fit in an index. Characters.
 const LONGEST: usize = 200;
 
@@ -199,6 +245,38 @@ mod tests {
     }
 
     #[test]
+    fn a_name_with_a_number_in_it_is_no_number() {
+        check("T4155552671", "Sender(..)", "T4155552671");
+        check("A14155552671", "Other(..)", "A14155552671");
+        check("call 415 555 2671", "Phone(..)", "+14155552671");
+        check("Tel. (415) 555-2671", "Phone(..)", "+14155552671");
+    }
+
+    #[test]
+    fn an_address_in_a_channel_has_one_spelling() {
+        for text in [
+            "whatsapp:+18605550111",
+            "whatsapp :+18605550111",
+            "whatsapp: +18605550111 ",
+            "WhatsApp:+1 (860) 555-0111",
+            "whatsapp:18605550111",
+        ] {
+            check(text, "Channel(..)", "whatsapp:+18605550111");
+        }
+        check("whatsapp:+52 1 55 1234 5678", "Channel(..)", "whatsapp:+5215512345678");
+        check("client: alice ", "Channel(..)", "client:alice");
+        check("messenger:8605550111", "Channel(..)", "messenger:8605550111");
+        check("rcs:rent_agent_8605550111", "Channel(..)", "rcs:rent_agent_8605550111");
+    }
+
+    #[test]
+    fn a_number_that_no_plan_knows_has_one_spelling_too() {
+        for text in ["+5215512345678", "+52 1 55 1234 5678", "+52 (1) 55-1234-5678"] {
+            check(text, "Other(..)", "+5215512345678");
+        }
+    }
+
+    #[test]
     fn bare_digits_are_a_short_code_also_where_numbers_are_as_short() {
         let germany = "DE".parse().unwrap();
         let read = |text: &str| Address::read(&Text::new(text), germany);
@@ -210,7 +288,10 @@ mod tests {
     fn an_endless_sender_still_fits_in_an_index() {
         let (one, other) = ("5".repeat(100_000), format!("{}6", "5".repeat(99_999)));
         assert_ne!(address(&one), address(&other));
-        for text in [one, format!("viber:{other}"), format!("+18605550199{}", " ".repeat(300))] {
+        let named = "A4155552671".repeat(40);
+        for text in
+            [one, named, format!("viber:{other}"), format!("+18605550199{}", " ".repeat(300))]
+        {
             let first = address(&text);
             assert!(first.canonical().len() < 100);
             assert_eq!(address(&first.canonical()), first);

@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use super::{ConversationKey, StoreError};
 use crate::conversation::{Conversation, ConversationId};
 use crate::job::JobId;
-use crate::language::Language;
+use crate::language::{Language, LanguagePreference};
 use crate::tenant::TenantId;
 use crate::timestamp::Timestamp;
 
@@ -31,9 +31,9 @@ pub trait ConversationStore: Send + Sync {
     /// Keeps what a lookup said, as [`Conversation::looked_up`] says, under the conversation's
     /// lock; `None` where there is no such conversation.
     ///
-    /// Where the tenant is new to it, [`Conversation::beside`] MUST be applied with the other
-    /// conversation of that tenant that was active last, if there is one. The
-    /// [`Conversation::language_news`] that follow MUST be written.
+    /// Where the tenant is new to it, [`Conversation::joined`] MUST be applied with that one of the
+    /// other conversations of the tenant whose language is known that was active last, if there is
+    /// one. The [`Conversation::language_news`] that follow MUST be written.
     async fn record_lookup(&self, found: &LookupResult) -> Result<Option<LookupKept>, StoreError>;
 
     /// Writes a lookup for conversations without a tenant whose last lookup is older than
@@ -43,22 +43,22 @@ pub trait ConversationStore: Send + Sync {
     async fn reconcile_lookups(&self, due: &Reconciliation) -> Result<u64, StoreError>;
 
     /// Carries the conversation's language to the others of its tenant, as
-    /// [`Conversation::beside`] says of each; gives the conversation itself as it is then, `None`
-    /// where there is none.
+    /// [`Conversation::beside`] says of each; `None` where there is no such conversation.
     async fn carry_language(
         &self,
         conversation: ConversationId,
         at: Timestamp,
-    ) -> Result<Option<Conversation>, StoreError>;
+    ) -> Result<Option<Carried>, StoreError>;
 
-    /// Remembers that this tenant's profile was told this language for the conversation; `false`
-    /// where the conversation is another tenant's by now, in which case nothing MUST change.
+    /// Remembers in all conversations of the tenant that its profile was told this language; gives
+    /// the conversation for which it was, as it is then. `None` where that is another tenant's by
+    /// now, in which case nothing MUST change.
     async fn mark_language_told(
         &self,
         conversation: ConversationId,
         tenant: &TenantId,
         language: Language,
-    ) -> Result<bool, StoreError>;
+    ) -> Result<Option<Conversation>, StoreError>;
 }
 
 /// Which conversations.
@@ -132,6 +132,8 @@ pub struct LookupResult {
     pub conversation: ConversationId,
     /// The tenant; `None` where nobody, or several, were named.
     pub tenant: Option<TenantId>,
+    /// Whether several were named.
+    pub is_ambiguous: bool,
     /// When it was asked.
     pub at: Timestamp,
     /// The id that the job gets which tells the tenant's profile of the language.
@@ -145,6 +147,37 @@ pub struct LookupKept {
     pub before: Option<TenantId>,
     /// The tenant now.
     pub after: Option<TenantId>,
+    /// The language that it took over from the tenant's other conversations.
+    pub taken: Option<LanguageTaken>,
+}
+
+/// A conversation's language was carried to the others of its tenant.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Carried {
+    /// The conversation as it is.
+    pub conversation: Conversation,
+    /// The others that took it over.
+    pub taken: Vec<LanguageTaken>,
+}
+
+/// A conversation took over a language from another of its tenant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LanguageTaken {
+    /// Which conversation.
+    pub conversation: ConversationId,
+    /// Its preference before.
+    pub before: LanguagePreference,
+    /// Its preference now.
+    pub after: LanguagePreference,
+}
+
+impl LanguageTaken {
+    /// What a conversation took over that was `before`; `None` where it kept its language.
+    #[must_use]
+    pub fn between(before: &Conversation, after: &Conversation) -> Option<Self> {
+        let taken = Self { conversation: after.id, before: before.language, after: after.language };
+        (taken.before != taken.after).then_some(taken)
+    }
 }
 
 /// Lookups that are due again.

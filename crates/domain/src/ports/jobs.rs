@@ -43,6 +43,9 @@ pub trait JobQueue: Send + Sync {
     async fn retry_job(&self, retry: &JobRetry) -> Result<JobRetried, StoreError>;
 
     /// Deletes what is older than it needs to be, at most [`Housekeeping::limit`] rows of each.
+    ///
+    /// Of a message or a report only its raw payload goes; the rest, `updated_at` too, MUST stay
+    /// as it is.
     async fn housekeep(&self, what: &Housekeeping) -> Result<Swept, StoreError>;
 }
 
@@ -130,6 +133,8 @@ pub struct Housekeeping {
     pub idempotency_keys: Timestamp,
     /// Reports about a SID that no message ever had.
     pub parked_events: Timestamp,
+    /// Raw payloads of what was taken in before; `None`: they are kept for ever.
+    pub raw_payloads: Option<Timestamp>,
     /// How many rows of each at most.
     pub limit: u32,
 }
@@ -143,6 +148,8 @@ pub struct Swept {
     pub idempotency_keys: u64,
     /// Reports.
     pub parked_events: u64,
+    /// Raw payloads, of messages and of reports.
+    pub raw_payloads: u64,
 }
 
 impl Swept {
@@ -153,12 +160,14 @@ impl Swept {
             jobs: self.jobs + other.jobs,
             idempotency_keys: self.idempotency_keys + other.idempotency_keys,
             parked_events: self.parked_events + other.parked_events,
+            raw_payloads: self.raw_payloads + other.raw_payloads,
         }
     }
 
-    /// The largest of the three.
+    /// The largest of them.
     #[must_use]
     pub fn largest(self) -> u64 {
-        self.jobs.max(self.idempotency_keys).max(self.parked_events)
+        let Self { jobs, idempotency_keys, parked_events, raw_payloads } = self;
+        jobs.max(idempotency_keys).max(parked_events).max(raw_payloads)
     }
 }

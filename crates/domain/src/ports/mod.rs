@@ -5,6 +5,7 @@
 //! and a named test in the contract suite for every promise.
 
 mod conversations;
+mod events;
 mod jobs;
 mod outbound;
 mod provider;
@@ -27,6 +28,7 @@ use crate::phone::Address;
 use crate::timestamp::Timestamp;
 
 pub use conversations::*;
+pub use events::*;
 pub use jobs::*;
 pub use outbound::*;
 pub use provider::*;
@@ -99,8 +101,8 @@ pub struct NewInbound {
     pub lookup_job: JobId,
     /// The id that the job gets which tells the tenant's profile of the language, if one is needed.
     pub language_job: JobId,
-    /// How long what a lookup said is believed.
-    pub lookup_ages: LookupAges,
+    /// How long what a lookup said is believed; `None` where nobody can be asked.
+    pub lookup_ages: Option<LookupAges>,
     /// The message.
     pub message: InboundMessage,
     /// What its text tells about its language.
@@ -118,6 +120,7 @@ impl NewInbound {
         FollowUps {
             lookup_job: self.lookup_job,
             language_job: self.language_job,
+            heard: self.detection.language,
             lookup_ages: self.lookup_ages,
             at: self.received_at,
         }

@@ -7,6 +7,7 @@ use crate::conversation::{Conversation, ConversationId, FollowUps, LookupAges};
 use crate::delivery::{DeliveryState, DeliveryStatus};
 use crate::idempotency::IdempotencyClaim;
 use crate::job::{ClaimedJob, Job, JobId, Ticket};
+use crate::language::Language;
 use crate::message::{Direction, Media, Message, MessageId, Source, TwilioSid};
 use crate::outbound::{AttemptEnd, Beginning, NewAttempt, Outgoing, Sending};
 use crate::phone::Address;
@@ -109,8 +110,8 @@ pub struct NewOutbound {
     pub lookup_job: JobId,
     /// The id that the job gets which tells the tenant's profile of the language, if one is needed.
     pub language_job: JobId,
-    /// How long what a lookup said is believed.
-    pub lookup_ages: LookupAges,
+    /// How long what a lookup said is believed; `None` where nobody can be asked.
+    pub lookup_ages: Option<LookupAges>,
     /// Who it is for.
     pub recipient: Recipient,
     /// What it says.
@@ -151,6 +152,7 @@ impl NewOutbound {
         FollowUps {
             lookup_job: self.lookup_job,
             language_job: self.language_job,
+            heard: Language::Unknown,
             lookup_ages: self.lookup_ages,
             at: self.accepted_at,
         }
@@ -160,7 +162,8 @@ impl NewOutbound {
     /// store has: the conversation with the given id, or else with the address.
     ///
     /// # Errors
-    /// [`Acceptance::NoConversation`] and [`Acceptance::OtherNumber`].
+    /// [`Acceptance::NoConversation`], [`Acceptance::OtherNumber`] and
+    /// [`Acceptance::CannotBeTexted`].
     pub fn open(&self, known: Option<Conversation>) -> Result<Conversation, Acceptance> {
         let Recipient { address, conversation } = &self.recipient;
         match (known, address) {
@@ -168,6 +171,10 @@ impl NewOutbound {
                 if known.phone_number_canonical.as_str() != address.canonical() =>
             {
                 Err(Acceptance::OtherNumber)
+            }
+            // Of an address that is given the same was asked before.
+            (Some(known), None) if !self.senders.can_text(&known.phone_number_canonical) => {
+                Err(Acceptance::CannotBeTexted)
             }
             (Some(known), _) => Ok(known),
             (None, Some((address, original))) if conversation.is_none() => Ok(Conversation::new(
@@ -241,6 +248,9 @@ pub enum Acceptance {
     NoConversation,
     /// The conversation with the given id has another number than the one given.
     OtherNumber,
+    /// The conversation with the given id is with nobody whom a text can be sent to: with one of our
+    /// own numbers, a short code, a name.
+    CannotBeTexted,
 }
 
 /// Whether an attempt may be made.

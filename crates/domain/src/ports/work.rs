@@ -34,6 +34,9 @@ pub trait Dispatcher: Send + Sync {
 
     /// Says that there is new work in the queue.
     fn wake(&self);
+
+    /// Says that something happened that others may have to be told of.
+    fn happened(&self);
 }
 
 /// What a dispatched send ends in.

@@ -16,9 +16,14 @@ macro_rules! conversation_store_contract {
             a_tenant_is_kept_and_not_looked_up_again_for_a_time,
             a_number_that_nobody_knows_is_looked_up_again_after_a_time,
             a_tenant_is_not_forgotten_when_nobody_is_named,
+            a_number_that_several_tenants_claim_by_now_belongs_to_none,
             a_conversation_takes_the_language_of_its_tenant,
             a_sure_language_is_told_once,
             a_language_is_carried_to_the_others_of_a_tenant,
+            a_profile_is_told_once_for_all_conversations_of_a_tenant,
+            whoever_joins_a_tenant_looks_past_those_whose_language_is_unknown,
+            a_text_that_tells_no_language_is_no_news,
+            nothing_is_looked_up_where_nobody_can_be_asked,
             old_lookups_are_reconciled_in_batches,
         );
     };
@@ -47,10 +52,10 @@ pub mod conversation_promises {
 
     use crate::conversation::{Conversation, ConversationId};
     use crate::job::{JobId, JobState};
-    use crate::language::{Detection, Language};
+    use crate::language::{Detection, Language, LanguagePreference};
     use crate::ports::{
-        Annotated, Annotation, ConversationKey, ConversationPage, ConversationQuery, LookupKept,
-        LookupResult, Reconciliation,
+        Annotated, Annotation, Carried, ConversationKey, ConversationPage, ConversationQuery,
+        LanguageTaken, LookupKept, LookupResult, Reconciliation,
     };
     use crate::tenant::TenantId;
     use crate::testing::Inspect;
@@ -84,7 +89,7 @@ pub mod conversation_promises {
         // The same conversation has at most one such job that is not done.
         let language_job =
             JobId(uuid(95_000_000 + u32::try_from(at.as_micros() % 99_991).unwrap()));
-        LookupResult { conversation, tenant, at, language_job }
+        LookupResult { conversation, tenant, is_ambiguous: false, at, language_job }
     }
 
     async fn identify(store: &impl Inspect, id: ConversationId, tenant: &str, at: Timestamp) {
@@ -238,7 +243,10 @@ pub mod conversation_promises {
         store.finish_jobs().await;
         let kept = store.record_lookup(&lookup(id, Some("T_1"), at(10))).await.unwrap();
         let tenant = TenantId::parse("T_1").unwrap();
-        assert_eq!(kept, Some(LookupKept { before: None, after: Some(tenant.clone()) }));
+        assert_eq!(
+            kept,
+            Some(LookupKept { before: None, after: Some(tenant.clone()), taken: None })
+        );
         let known = conversation(store, id).await;
         assert_eq!((known.tenant_id, known.tenant_checked_at), (Some(tenant), Some(at(10))));
         let mut soon = inbound(2, "+18605550001");
@@ -257,7 +265,7 @@ pub mod conversation_promises {
         let id = open(store, 1).await;
         store.finish_jobs().await;
         let kept = store.record_lookup(&lookup(id, None, at(10))).await.unwrap();
-        assert_eq!(kept, Some(LookupKept { before: None, after: None }));
+        assert_eq!(kept, Some(LookupKept { before: None, after: None, taken: None }));
         for (number, received_at, due) in
             [(2, at(9).after(DAY), 0), (3, at(10).after(DAY), 1), (4, at(11).after(DAY), 1)]
         {
@@ -278,6 +286,19 @@ pub mod conversation_promises {
         let changed = store.record_lookup(&lookup(id, Some("T_2"), at(30))).await.unwrap().unwrap();
         assert_eq!(changed.before, Some(TenantId::parse("T_1").unwrap()));
         assert_eq!(changed.after, Some(TenantId::parse("T_2").unwrap()));
+    }
+
+    pub async fn a_number_that_several_tenants_claim_by_now_belongs_to_none(store: &impl Inspect) {
+        let id = open_in(store, 1, detection(Language::Spanish, 990)).await;
+        identify(store, id, "T_1", at(10)).await;
+        let tenant = TenantId::parse("T_1").unwrap();
+        store.mark_language_told(id, &tenant, Language::Spanish).await.unwrap();
+        let several = LookupResult { is_ambiguous: true, ..lookup(id, None, at(20)) };
+        let kept = store.record_lookup(&several).await.unwrap().unwrap();
+        assert_eq!(kept, LookupKept { before: Some(tenant), after: None, taken: None });
+        let known = conversation(store, id).await;
+        assert_eq!((known.tenant_id, known.tenant_checked_at), (None, Some(at(20))));
+        assert_eq!(known.told_language, None);
     }
 
     pub async fn a_conversation_takes_the_language_of_its_tenant(store: &impl Inspect) {
@@ -304,10 +325,12 @@ pub mod conversation_promises {
         store.finish_jobs().await;
         let [ours, other] = ["T_1", "T_2"].map(|id| TenantId::parse(id).unwrap());
         let before = conversation(store, id).await;
-        assert!(!store.mark_language_told(id, &other, Language::Spanish).await.unwrap());
+        let told = store.mark_language_told(id, &other, Language::Spanish).await.unwrap();
+        assert_eq!(told, None);
         assert_eq!(conversation(store, id).await, before, "another tenant was told");
-        assert!(store.mark_language_told(id, &ours, Language::Spanish).await.unwrap());
-        assert_eq!(conversation(store, id).await.told_language, Some(Language::Spanish));
+        let told = store.mark_language_told(id, &ours, Language::Spanish).await.unwrap().unwrap();
+        assert_eq!(told.told_language, Some(Language::Spanish));
+        assert_eq!(conversation(store, id).await, told);
         let say = async |number, language, thousandths| {
             let mut new = inbound(number, "+18605550001");
             new.detection = detection(language, thousandths);
@@ -330,11 +353,89 @@ pub mod conversation_promises {
         new.detection = detection(Language::Spanish, 990);
         store.record_inbound(&new).await.unwrap();
         let carried = store.carry_language(one, at(10)).await.unwrap().unwrap();
-        assert_eq!(carried, conversation(store, one).await);
-        assert_eq!(conversation(store, other).await.language, carried.language);
+        let known = conversation(store, one).await;
+        assert_eq!(conversation(store, other).await.language, known.language);
+        let before = LanguagePreference::UNKNOWN;
+        let taken = vec![LanguageTaken { conversation: other, before, after: known.language }];
+        assert_eq!(carried, Carried { conversation: known, taken });
+        let again = store.carry_language(one, at(11)).await.unwrap().unwrap();
+        assert_eq!(again.taken, []);
         assert_eq!(conversation(store, stranger).await.language.language, Language::Unknown);
         let nobody = store.carry_language(ConversationId(uuid(99)), at(10)).await.unwrap();
         assert_eq!(nobody, None);
+    }
+
+    pub async fn a_profile_is_told_once_for_all_conversations_of_a_tenant(store: &impl Inspect) {
+        let tenant = TenantId::parse("T_1").unwrap();
+        let one = open_in(store, 1, detection(Language::Spanish, 990)).await;
+        let other = open_in(store, 2, detection(Language::Spanish, 990)).await;
+        identify(store, one, "T_1", at(5)).await;
+        identify(store, other, "T_1", at(6)).await;
+        let say = async |number, to, language| {
+            store.finish_jobs().await;
+            let mut new = inbound(number, to);
+            new.detection = detection(language, 990);
+            store.record_inbound(&new).await.unwrap();
+            jobs_of(store, "tell_language").await
+        };
+        store.mark_language_told(one, &tenant, Language::Spanish).await.unwrap();
+        let told = conversation(store, other).await.told_language;
+        assert_eq!(told, Some(Language::Spanish), "the profile is the tenant's");
+        assert_eq!(say(3, "+18605550002", Language::Spanish).await.len(), 0);
+        let news = say(4, "+18605550002", Language::English).await;
+        assert_eq!(news, [format!("tell_language:{other}:en")]);
+        store.mark_language_told(other, &tenant, Language::English).await.unwrap();
+        // What the first was told once is not what the profile says now.
+        let news = say(5, "+18605550001", Language::Spanish).await;
+        assert_eq!(news, [format!("tell_language:{one}:es")]);
+        store.mark_language_told(one, &tenant, Language::Spanish).await.unwrap();
+        let joining = open_in(store, 6, detection(Language::Spanish, 990)).await;
+        store.finish_jobs().await;
+        identify(store, joining, "T_1", at(7)).await;
+        assert_eq!(jobs_of(store, "tell_language").await.len(), 0, "it says so already");
+    }
+
+    pub async fn whoever_joins_a_tenant_looks_past_those_whose_language_is_unknown(
+        store: &impl Inspect,
+    ) {
+        let spanish = open_in(store, 1, detection(Language::Spanish, 950)).await;
+        let silent = open_in(store, 2, Detection::UNKNOWN).await;
+        // Both join before anything is carried; the silent one was active last.
+        identify(store, silent, "T_1", at(5)).await;
+        identify(store, spanish, "T_1", at(6)).await;
+        let joining = open_in(store, 3, Detection::UNKNOWN).await;
+        let found = lookup(joining, Some("T_1"), at(7));
+        let kept = store.record_lookup(&found).await.unwrap().unwrap();
+        let after = conversation(store, spanish).await.language;
+        let before = LanguagePreference::UNKNOWN;
+        assert_eq!(kept.taken, Some(LanguageTaken { conversation: joining, before, after }));
+        assert_eq!(conversation(store, joining).await.language, after);
+    }
+
+    pub async fn a_text_that_tells_no_language_is_no_news(store: &impl Inspect) {
+        let tenant = TenantId::parse("T_1").unwrap();
+        let id = open_in(store, 1, detection(Language::Spanish, 990)).await;
+        identify(store, id, "T_1", at(5)).await;
+        store.mark_language_told(id, &tenant, Language::English).await.unwrap();
+        store.finish_jobs().await;
+        let mut new = inbound(2, "+18605550001");
+        new.detection = Detection::UNKNOWN;
+        store.record_inbound(&new).await.unwrap();
+        store.accept_outbound(&new_outbound(3, "+18605550001")).await.unwrap();
+        assert_eq!(jobs_of(store, "tell_language").await.len(), 0);
+    }
+
+    pub async fn nothing_is_looked_up_where_nobody_can_be_asked(store: &impl Inspect) {
+        let mut new = inbound(1, "+18605550001");
+        new.lookup_ages = None;
+        store.record_inbound(&new).await.unwrap();
+        let mut out = new_outbound(2, "+18605550002");
+        out.lookup_ages = None;
+        store.accept_outbound(&out).await.unwrap();
+        assert_eq!(jobs_of(store, "tenant_lookup").await.len(), 0);
+        let jobs = [JobId(uuid(1)), JobId(uuid(2))].to_vec();
+        let due = Reconciliation { at: at(100), looked_up_before: at(90), jobs };
+        assert_eq!(store.reconcile_lookups(&due).await.unwrap(), 2, "they are found later");
     }
 
     pub async fn old_lookups_are_reconciled_in_batches(store: &impl Inspect) {

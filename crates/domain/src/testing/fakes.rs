@@ -6,12 +6,14 @@ use std::time::Duration;
 use async_trait::async_trait;
 use uuid::Uuid;
 
+use crate::error::BoxError;
 use crate::language::Detection;
 use crate::message::InboundMessage;
 use crate::ports::{
-    Chance, Clock, IdSource, LanguageDetector, RawWebhook, Refusal, SignatureMistake,
-    StatusDelivery, Timer, WebhookGate,
+    Chance, Clock, HookCall, HookOutcome, HookSender, IdSource, LanguageDetector, RawWebhook,
+    Refusal, SignatureMistake, StatusDelivery, Timer, WebhookGate,
 };
+use crate::subscription::{Format, SigningSecret};
 use crate::timestamp::Timestamp;
 
 /// A clock that moves on by a fixed step each time it is read.
@@ -120,5 +122,36 @@ pub struct FixedChance(pub u64);
 impl Chance for FixedChance {
     fn next(&self) -> u64 {
         self.0
+    }
+}
+
+/// A caller of subscribers for whom every call ends alike. It takes URLs that begin with `https://`
+/// and secrets that begin with `whsec_`, and always makes the same.
+#[derive(Debug, Clone, Copy)]
+pub struct FixedHooks(pub HookOutcome);
+
+#[async_trait]
+impl HookSender for FixedHooks {
+    async fn send(&self, _: &HookCall<'_>) -> HookOutcome {
+        self.0
+    }
+
+    fn call_timeout(&self, format: Format) -> Duration {
+        match format {
+            Format::Standard => Duration::from_secs(15),
+            Format::Orchestrator => Duration::from_secs(75),
+        }
+    }
+
+    fn check_url(&self, url: &str) -> Result<(), &'static str> {
+        url.starts_with("https://").then_some(()).ok_or("must begin with https://")
+    }
+
+    fn check_secret(&self, secret: &SigningSecret) -> Result<(), &'static str> {
+        secret.expose().starts_with("whsec_").then_some(()).ok_or("must begin with whsec_")
+    }
+
+    fn new_secret(&self) -> Result<SigningSecret, BoxError> {
+        Ok(SigningSecret::new("whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"))
     }
 }

@@ -56,7 +56,7 @@ pub fn inbound(number: u32, from: &str) -> NewInbound {
         conversation: ConversationId(uuid(20_000_000 + number)),
         lookup_job: JobId(uuid(30_000_000 + number)),
         language_job: JobId(uuid(90_000_000 + number)),
-        lookup_ages: lookup_ages(),
+        lookup_ages: Some(lookup_ages()),
         detection: detection(Language::English, 900),
         source: Source::Webhook,
         received_at: at(number),
@@ -158,7 +158,7 @@ pub fn new_outbound(number: u32, to: &str) -> NewOutbound {
         send_job: JobId(uuid(60_000_000 + number)),
         lookup_job: JobId(uuid(30_000_000 + number)),
         language_job: JobId(uuid(90_000_000 + number)),
-        lookup_ages: lookup_ages(),
+        lookup_ages: Some(lookup_ages()),
         recipient: Recipient {
             address: Some((Address::read(&original, Region::default()), original)),
             conversation: None,

@@ -5,6 +5,7 @@ use proptest::option;
 use proptest::prelude::{Just, Strategy, any, prop_oneof};
 use proptest::sample::select;
 
+use super::event_contract::event_promises;
 use super::fixture::{at, detection, inbound, message, outbound, sid, status};
 use super::inspect::Inspect;
 use super::memory::InMemoryStore;
@@ -143,6 +144,7 @@ pub async fn agrees_with_memory(store: &impl Inspect, history: &[Step]) {
         }
     }
     assert_eq!(store.everything().await, memory.everything().await);
+    event_promises::the_same_was_told(store, &memory).await;
 }
 
 async fn plant_outbound(store: &impl Inspect, memory: &InMemoryStore, of: u32, place: usize) {

@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use crate::conversation::{Conversation, ConversationId};
 use crate::job::JobId;
 use crate::message::{Message, MessageDetail, StatusEvent};
-use crate::ports::{ConversationStore, JobQueue, MessageStore, OutboundStore};
+use crate::ports::{ConversationStore, EventStore, JobQueue, MessageStore, OutboundStore};
 use crate::tenant::TenantId;
 use crate::timestamp::Timestamp;
 
@@ -49,7 +49,9 @@ pub struct JobRecord {
 
 /// A store that a test can look into and prepare.
 #[async_trait]
-pub trait Inspect: MessageStore + OutboundStore + ConversationStore + JobQueue {
+pub trait Inspect:
+    MessageStore + OutboundStore + ConversationStore + JobQueue + EventStore
+{
     /// Every row.
     async fn everything(&self) -> Everything;
 

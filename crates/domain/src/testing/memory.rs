@@ -6,8 +6,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 
 use super::inspect::{Everything, Inspect, JobRecord};
+use super::memory_events::{EventRow, HookRow};
 use super::memory_outbound::{JobRow, KeyRow};
 use crate::conversation::{Conversation, ConversationId};
+use crate::event::NewEvent;
 use crate::job::{JobId, JobState, NewJob};
 use crate::message::{
     Direction, EventId, Message, MessageDetail, MessageId, RawPayload, StatusEvent, TwilioSid,
@@ -17,6 +19,7 @@ use crate::ports::{
     ConversationKey, Cursor, MessageKey, MessageStore, NewInbound, NewStatusEvent, Order, Recorded,
     Start, StatusRecorded, StoreError, ThreadPage, ThreadQuery,
 };
+use crate::subscription::{Subscription, SubscriptionId};
 use crate::tenant::TenantId;
 
 /// A [`MessageStore`] in memory: one lock, so that each method is one transaction.
@@ -33,6 +36,9 @@ pub(super) struct Tables {
     pub(super) jobs: BTreeMap<JobId, JobRow>,
     pub(super) attempts: BTreeMap<AttemptId, SendAttempt>,
     pub(super) keys: BTreeMap<(String, String), KeyRow>,
+    pub(super) feed: BTreeMap<i64, EventRow>,
+    pub(super) subscriptions: BTreeMap<SubscriptionId, Subscription>,
+    pub(super) hooks: BTreeMap<(SubscriptionId, i64), HookRow>,
 }
 
 impl InMemoryStore {
@@ -89,11 +95,13 @@ impl Tables {
         let message = &inbound.message;
         if let Some(id) = self.message_of(&message.twilio_sid) {
             if let Some((stored, _)) = self.messages.get_mut(&id) {
-                let further = stored.delivery.advance_inbound(message.status);
-                if further != stored.delivery {
-                    stored.delivery = further;
+                let before = stored.clone();
+                stored.delivery = before.delivery.advance_inbound(message.status);
+                if *stored != before {
                     stored.updated_at = stored.updated_at.max(inbound.received_at);
                 }
+                let events = NewEvent::of_change(&before, stored, false, inbound.received_at);
+                self.note(events);
             }
             return Recorded::Duplicate { message: id };
         }
@@ -108,6 +116,7 @@ impl Tables {
         self.messages.insert(inbound.id, (stored, message.raw.clone()));
         self.conversations.insert(after.id, after.clone());
         self.attach(&message.twilio_sid, inbound.id);
+        self.note(NewEvent::of_inbound(inbound, &before, &after));
         Recorded::New {
             message: inbound.id,
             conversation: after.id,
@@ -272,4 +281,5 @@ mod tests {
     crate::message_store_contract!(empty);
     crate::outbound_store_contract!(empty);
     crate::conversation_store_contract!(empty);
+    crate::event_store_contract!(empty);
 }

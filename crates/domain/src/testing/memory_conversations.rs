@@ -4,11 +4,13 @@ use async_trait::async_trait;
 
 use super::memory::{InMemoryStore, Tables};
 use crate::conversation::{Conversation, ConversationId};
+use crate::event::NewEvent;
 use crate::job::{Job, NewJob};
 use crate::language::Language;
 use crate::ports::{
-    Annotated, Annotation, ConversationCursor, ConversationKey, ConversationPage,
-    ConversationQuery, ConversationStore, LookupKept, LookupResult, Reconciliation, StoreError,
+    Annotated, Annotation, Carried, ConversationCursor, ConversationKey, ConversationPage,
+    ConversationQuery, ConversationStore, LanguageTaken, LookupKept, LookupResult, Reconciliation,
+    StoreError,
 };
 use crate::tenant::TenantId;
 use crate::timestamp::Timestamp;
@@ -38,7 +40,7 @@ impl ConversationStore for InMemoryStore {
         &self,
         conversation: ConversationId,
         at: Timestamp,
-    ) -> Result<Option<Conversation>, StoreError> {
+    ) -> Result<Option<Carried>, StoreError> {
         Ok(self.tables().carry_language(conversation, at))
     }
 
@@ -47,11 +49,8 @@ impl ConversationStore for InMemoryStore {
         conversation: ConversationId,
         tenant: &TenantId,
         language: Language,
-    ) -> Result<bool, StoreError> {
-        let mut tables = self.tables();
-        let known = tables.conversations.get_mut(&conversation);
-        let known = known.filter(|known| known.tenant_id.as_ref() == Some(tenant));
-        Ok(known.map(|known| known.told_language = Some(language)).is_some())
+    ) -> Result<Option<Conversation>, StoreError> {
+        Ok(self.tables().mark_told(conversation, tenant, language))
     }
 }
 
@@ -100,16 +99,21 @@ impl Tables {
     fn record_lookup(&mut self, found: &LookupResult) -> Option<LookupKept> {
         let before = self.conversations.get(&found.conversation)?.clone();
         let mut after = before.looked_up(found);
+        let is_known = |other: &Conversation| other.language.language != Language::Unknown;
         if after.tenant_id != before.tenant_id
-            && let Some(other) = self.others_of_tenant(&after).into_iter().next()
+            && let Some(other) = self.others_of_tenant(&after).into_iter().find(is_known)
         {
-            after = after.beside(&other, found.at);
+            after = after.joined(&other, found.at);
         }
         if let Some(news) = after.language_news(found.language_job, found.at) {
             self.enqueue(&news);
         }
-        let kept = LookupKept { before: before.tenant_id, after: after.tenant_id.clone() };
+        let events = NewEvent::of_conversation(&before, &after, found.at);
+        let taken = LanguageTaken::between(&before, &after);
+        let kept = LookupKept { before: before.tenant_id, after: after.tenant_id.clone(), taken };
         self.conversations.insert(after.id, after);
+        self.note(events);
+        self.release_waiting(found.conversation, found.at);
         Some(kept)
     }
 
@@ -146,11 +150,30 @@ impl Tables {
         written
     }
 
-    fn carry_language(&mut self, id: ConversationId, at: Timestamp) -> Option<Conversation> {
-        let known = self.conversations.get(&id)?.clone();
-        for other in self.others_of_tenant(&known) {
-            self.conversations.insert(other.id, other.beside(&known, at));
+    fn carry_language(&mut self, id: ConversationId, at: Timestamp) -> Option<Carried> {
+        let conversation = self.conversations.get(&id)?.clone();
+        let mut taken = Vec::new();
+        for other in self.others_of_tenant(&conversation) {
+            let after = other.beside(&conversation, at);
+            taken.extend(LanguageTaken::between(&other, &after));
+            let events = NewEvent::of_conversation(&other, &after, at);
+            self.conversations.insert(other.id, after);
+            self.note(events);
         }
-        Some(known)
+        Some(Carried { conversation, taken })
+    }
+
+    fn mark_told(
+        &mut self,
+        id: ConversationId,
+        tenant: &TenantId,
+        language: Language,
+    ) -> Option<Conversation> {
+        let is_theirs = |known: &&mut Conversation| known.tenant_id.as_ref() == Some(tenant);
+        self.conversations.get_mut(&id).filter(is_theirs)?;
+        for known in self.conversations.values_mut().filter(is_theirs) {
+            known.told_language = Some(language);
+        }
+        self.conversations.get(&id).cloned()
     }
 }

@@ -229,6 +229,8 @@ impl Tables {
 
     /// Writes all that a rule has led to.
     pub(super) fn write(&mut self, step: Step, ticket: Option<Ticket>, at: Timestamp) {
+        let before = self.messages.get(&step.after.message.id).map(|(message, _)| message.clone());
+        let events = before.map(|before| step.events(&before, at)).unwrap_or_default();
         let Outgoing { message, attempts } = step.after;
         for attempt in attempts {
             self.attempts.insert(attempt.id, attempt);
@@ -243,6 +245,7 @@ impl Tables {
         if let Some((stored, _)) = self.messages.get_mut(&message.id) {
             *stored = message;
         }
+        self.note(events);
         if let Some(job) = step.follow_up {
             self.enqueue(&job);
         }
@@ -552,8 +555,30 @@ impl Tables {
             jobs: count(jobs.len()),
             idempotency_keys: count(keys.len()),
             parked_events: count(events.len()),
+            raw_payloads: what.raw_payloads.map_or(0, |before| self.drop_payloads(before, limit)),
         }
     }
+
+    /// Of each kind the oldest first; gives how many.
+    fn drop_payloads(&mut self, before: Timestamp, limit: usize) -> u64 {
+        let messages = self.messages.values_mut();
+        let of_messages = messages.map(|(message, raw)| (message.created_at, raw));
+        let events = self.events.values_mut();
+        let of_events = events.map(|event| (event.created_at, &mut event.raw));
+        drop_oldest(of_messages.collect(), before, limit)
+            + drop_oldest(of_events.collect(), before, limit)
+    }
+}
+
+fn drop_oldest(
+    mut payloads: Vec<(Timestamp, &mut RawPayload)>,
+    before: Timestamp,
+    limit: usize,
+) -> u64 {
+    payloads.retain(|(at, raw)| *at < before && **raw != RawPayload::default());
+    payloads.sort_by_key(|(at, _)| *at);
+    let oldest = payloads.into_iter().take(limit);
+    oldest.map(|(_, raw)| *raw = RawPayload::default()).map(|()| 1).sum()
 }
 
 fn job_of(row: &JobRow) -> Option<Job> {

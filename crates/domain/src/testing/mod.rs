@@ -3,19 +3,24 @@
 
 mod contract;
 mod conversation_contract;
+mod event_contract;
 mod fakes;
 pub mod fixture;
 pub mod history;
 mod inspect;
 mod memory;
 mod memory_conversations;
+mod memory_events;
 mod memory_outbound;
 mod outbound_contract;
 pub mod sending_history;
 
 pub use contract::promises;
 pub use conversation_contract::conversation_promises;
-pub use fakes::{CountingIds, FakeGate, FixedChance, FixedDetector, NoTimer, SteppingClock};
+pub use event_contract::event_promises;
+pub use fakes::{
+    CountingIds, FakeGate, FixedChance, FixedDetector, FixedHooks, NoTimer, SteppingClock,
+};
 pub use inspect::{Everything, Inspect, JobRecord};
 pub use memory::InMemoryStore;
 pub use outbound_contract::outbound_promises;

@@ -53,6 +53,7 @@ macro_rules! outbound_store_contract {
             a_parked_send_that_was_never_begun_is_retried,
             a_retried_send_goes_behind_those_of_its_lane,
             old_rows_are_swept,
+            old_raw_payloads_are_swept_and_nothing_else_of_their_messages,
         );
     };
     (@each $new:path: $($promise:ident),+ $(,)?) => {$(
@@ -83,7 +84,7 @@ pub mod outbound_promises {
     use crate::delivery::DeliveryStatus;
     use crate::idempotency::IdempotencyKey;
     use crate::job::{ClaimedJob, Job, JobEnding, JobState, Ticket};
-    use crate::message::{Direction, Message, MessageDetail, MessageId, TwilioSid};
+    use crate::message::{Direction, Message, MessageDetail, MessageId, RawPayload, TwilioSid};
     use crate::outbound::{
         AfterUnsent, AttemptOutcome, Beginning, EXPIRED, NewAttempt, Outgoing, SendState,
     };
@@ -980,6 +981,7 @@ pub mod outbound_promises {
             parked_jobs: at(0),
             idempotency_keys: at(0),
             parked_events: at(0),
+            raw_payloads: None,
             limit: 100,
         };
         let swept = store.housekeep(&keep).await.unwrap();
@@ -990,6 +992,7 @@ pub mod outbound_promises {
             parked_jobs: end,
             idempotency_keys: end,
             parked_events: end,
+            raw_payloads: None,
             limit: 1,
         };
         let swept = store.housekeep(&sweep).await.unwrap();
@@ -998,5 +1001,53 @@ pub mod outbound_promises {
         assert_eq!((swept.jobs, swept.idempotency_keys, swept.parked_events), (1, 0, 0));
         let all = store.everything().await;
         assert_eq!((all.jobs.len(), all.parked_events.len(), all.messages.len()), (0, 0, 1));
+    }
+
+    pub async fn old_raw_payloads_are_swept_and_nothing_else_of_their_messages(
+        store: &impl Inspect,
+    ) {
+        for number in 1..=3 {
+            store.record_inbound(&inbound(number, TENANT)).await.unwrap();
+        }
+        // Reports of a message that is known, and of one that is not.
+        store.record_status(&status(2, 3, "received", None)).await.unwrap();
+        store.record_status(&status(3, 50, "sent", None)).await.unwrap();
+        let before = store.everything().await;
+        let sweep = |raw_payloads| Housekeeping {
+            done_jobs: at(0),
+            parked_jobs: at(0),
+            idempotency_keys: at(0),
+            parked_events: at(0),
+            raw_payloads,
+            limit: 1,
+        };
+        for kept in [None, Some(at(1))] {
+            assert_eq!(store.housekeep(&sweep(kept)).await.unwrap().raw_payloads, 0);
+            assert_eq!(store.everything().await, before);
+        }
+
+        // Of two old messages and one old report each sweep takes the oldest of each kind.
+        let old = sweep(Some(at(3)));
+        assert_eq!(store.housekeep(&old).await.unwrap().raw_payloads, 2);
+        assert_eq!(raws(&store.everything().await.messages), [false, true, true]);
+        assert_eq!(store.housekeep(&old).await.unwrap().raw_payloads, 1);
+        assert_eq!(store.housekeep(&old).await.unwrap().raw_payloads, 0);
+        let mut after = store.everything().await;
+        assert_eq!(raws(&after.messages), [false, false, true]);
+        assert_eq!(after.messages[2].events[0].raw, RawPayload::default());
+        assert_ne!(after.parked_events[0].raw, RawPayload::default(), "it is not that old");
+
+        for (message, whole) in after.messages.iter_mut().zip(&before.messages) {
+            message.raw.clone_from(&whole.raw);
+            for (event, whole) in message.events.iter_mut().zip(&whole.events) {
+                event.raw.clone_from(&whole.raw);
+            }
+        }
+        assert_eq!(after, before, "nothing else has changed");
+    }
+
+    /// Whether each message still has its raw payload.
+    fn raws(messages: &[MessageDetail]) -> Vec<bool> {
+        messages.iter().map(|message| message.raw != RawPayload::default()).collect()
     }
 }

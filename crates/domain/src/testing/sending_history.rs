@@ -6,6 +6,7 @@
 use proptest::collection::vec;
 use proptest::prelude::{Strategy, any};
 
+use super::event_contract::event_promises;
 use super::fixture::{
     accepted, ambiguous, at, attempt, attempt_end, detection, inbound, new_outbound, refused,
     status, unsent, uuid,
@@ -22,9 +23,9 @@ use crate::outbound::{AfterUnsent, Beginning, EXHAUSTED};
 use crate::phone::{Address, Region};
 use crate::ports::{
     Acceptance, Annotation, Begun, ConversationKey, ConversationQuery, ConversationStore,
-    Housekeeping, JobClaim, JobQuery, JobQueue, JobRetry, LookupResult, MessageKey, MessageQuery,
-    MessageStore, NewOutbound, NewStatusEvent, OutboundStore, Reconciliation, Recorded,
-    SendOutcome,
+    EventStore, Housekeeping, JobClaim, JobQuery, JobQueue, JobRetry, LookupResult, MessageKey,
+    MessageQuery, MessageStore, NewOutbound, NewStatusEvent, OutboundStore, Reconciliation,
+    Recorded, SendOutcome,
 };
 use crate::tenant::TenantId;
 use crate::text::Text;
@@ -52,10 +53,12 @@ pub fn histories(length: usize) -> impl Strategy<Value = Vec<Choice>> {
 /// Where they differ.
 pub async fn agrees_with_memory(store: &impl Inspect, history: &[Choice]) {
     let mut twins = Twins::of(store);
+    twins.subscribe().await;
     for (number, choice) in (1..).zip(history) {
         twins.live(number, *choice).await;
     }
     twins.compare().await;
+    event_promises::the_same_was_told(twins.ours, &twins.memory).await;
 }
 
 /// Two stores that live through the same.
@@ -115,6 +118,12 @@ impl<'a, Store: Inspect> Twins<'a, Store> {
         }
         self.list(choices).await;
         self.list_conversations(choices).await;
+    }
+
+    /// Somebody is told of everything.
+    async fn subscribe(&self) {
+        let everything = event_promises::subscription(1);
+        assert!(both!(self.create_subscription(&everything)));
     }
 
     async fn compare(&self) {
@@ -281,6 +290,7 @@ impl<'a, Store: Inspect> Twins<'a, Store> {
             parked_jobs: before(parked),
             idempotency_keys: before(keys),
             parked_events: before(age),
+            raw_payloads: Some(before(parked)),
             limit: 1000,
         }));
     }
@@ -302,7 +312,9 @@ impl<'a, Store: Inspect> Twins<'a, Store> {
         let conversation = self.conversation(which);
         let at = at(number * 10 + 86_400 * u32::from(late % 4));
         let language_job = JobId(uuid(95_000_000 + number));
-        let found = LookupResult { conversation, tenant: a_tenant(tenant), at, language_job };
+        let tenant = a_tenant(tenant);
+        let is_ambiguous = tenant.is_none() && late % 2 == 0;
+        let found = LookupResult { conversation, tenant, is_ambiguous, at, language_job };
         both!(self.record_lookup(&found));
     }
 

@@ -21,6 +21,7 @@ async fn everything_old_is_swept_however_much_it_is() {
         parked_jobs: hour,
         idempotency_keys: hour,
         parked_events: hour,
+        raw_payloads: None,
         send_expiry: hour,
     };
     let clock = Arc::new(SteppingClock::standing(at(2500)));

@@ -193,8 +193,8 @@ async fn a_tenant_that_the_number_came_to_while_another_was_told_is_told_too() {
             let store = known.get().unwrap();
             let conversation = ConversationId(uuid(20_000_001));
             let (at, language_job) = (at(101), JobId(uuid(1)));
-            let moved =
-                LookupResult { conversation, tenant: Some(tenant("T_2")), at, language_job };
+            let (tenant, is_ambiguous) = (Some(tenant("T_2")), false);
+            let moved = LookupResult { conversation, tenant, is_ambiguous, at, language_job };
             futures_executor::block_on(store.record_lookup(&moved)).unwrap();
             Ok(ProfileAnswer::Kept)
         });
@@ -212,6 +212,85 @@ async fn a_tenant_that_the_number_came_to_while_another_was_told_is_told_too() {
     assert_eq!(world.conversation(id).await.told_language, None);
     assert_eq!(world.tell().await, Told::Done);
     assert_eq!(world.conversation(id).await.told_language, Some(Language::Spanish));
+}
+
+/// A world in which the profile is told so often, and the tenant texts in that language meanwhile.
+fn world_that_texts_while_a_profile_is_told(said: Vec<(Language, Option<Language>)>) -> World {
+    let mut directory = MockTenantDirectory::new();
+    directory.expect_look_up().return_once(|_| Ok(TenantMatch::Tenant(tenant("T_1"))));
+    let store: Arc<OnceLock<Arc<InMemoryStore>>> = Arc::default();
+    let mut profiles = MockTenantProfiles::new();
+    let mut order = mockall::Sequence::new();
+    for (number, (told, meanwhile)) in (50..).zip(said) {
+        let known = store.clone();
+        profiles
+            .expect_set_language()
+            .withf(move |_, language| *language == told)
+            .once()
+            .in_sequence(&mut order)
+            .return_once(move |_, _| {
+                if let Some(language) = meanwhile {
+                    let mut new = inbound(number, "+18605550199");
+                    new.detection = detection(language, 990);
+                    futures_executor::block_on(known.get().unwrap().record_inbound(&new)).unwrap();
+                }
+                Ok(ProfileAnswer::Kept)
+            });
+    }
+    let world = world(Some(directory), Some(profiles));
+    store.set(world.store.clone()).unwrap_or_else(|_| panic!("set once"));
+    world
+}
+
+#[tokio::test]
+async fn a_change_back_while_a_profile_is_told_is_told_too() {
+    use Language::{English, Spanish};
+    let world = world_that_texts_while_a_profile_is_told(vec![
+        (Spanish, None),
+        // Spanish again: at that moment it is what the profile says.
+        (English, Some(Spanish)),
+        (Spanish, None),
+    ]);
+    let id = world.text().await;
+    world.look_up(id).await;
+    assert_eq!(world.tell().await, Told::Done);
+    let mut english = inbound(2, "+18605550199");
+    english.detection = detection(English, 990);
+    world.store.record_inbound(&english).await.unwrap();
+    assert_eq!(world.tell().await, Told::Later);
+    assert_eq!(world.tell().await, Told::Done);
+    assert_eq!(world.conversation(id).await.told_language, Some(Spanish));
+    assert_eq!(world.next("tell_language").await, None);
+}
+
+#[tokio::test]
+async fn a_language_that_is_no_longer_sure_when_the_job_runs_is_not_told() {
+    let mut directory = MockTenantDirectory::new();
+    directory.expect_look_up().return_once(|_| Ok(TenantMatch::Tenant(tenant("T_1"))));
+    let world = world(Some(directory), Some(MockTenantProfiles::new()));
+    let id = world.text().await;
+    world.look_up(id).await;
+    for number in 2..5 {
+        let mut doubtful = inbound(number, "+18605550199");
+        doubtful.detection = detection(Language::English, 300);
+        world.store.record_inbound(&doubtful).await.unwrap();
+    }
+    assert!(world.conversation(id).await.language.confidence.thousandths() < 700);
+    assert_eq!(world.tell().await, Told::Nothing);
+}
+
+#[tokio::test]
+async fn without_profiles_a_language_is_carried_once_and_no_text_writes_a_job_again() {
+    let mut directory = MockTenantDirectory::new();
+    directory.expect_look_up().return_once(|_| Ok(TenantMatch::Tenant(tenant("T_1"))));
+    let world = world(Some(directory), None);
+    let id = world.text().await;
+    world.look_up(id).await;
+    assert_eq!(world.tell().await, Told::Done);
+    let mut again = inbound(2, "+18605550199");
+    again.detection = detection(Language::Spanish, 990);
+    world.store.record_inbound(&again).await.unwrap();
+    assert_eq!(world.next("tell_language").await, None);
 }
 
 #[tokio::test]

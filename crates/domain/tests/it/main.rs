@@ -9,6 +9,7 @@
 
 mod backlog;
 mod contract_data;
+mod hooks;
 mod identify;
 mod outbound_properties;
 mod outbox;

@@ -120,7 +120,7 @@ fn world_with(
         max_retries: None,
         lease: Duration::from_secs(45),
         keep_keys: Duration::from_hours(24),
-        lookup_ages: lookup_ages(),
+        lookup_ages: Some(lookup_ages()),
         pacing: None,
     };
     change(&mut rules);

@@ -4,6 +4,7 @@
 //! To add a setting: a commented line in `config/defaults.toml`, its name in `source::NAMES`,
 //! a field here.
 
+mod hooks;
 mod sending;
 mod source;
 mod tenants;
@@ -21,6 +22,7 @@ use secrecy::SecretString;
 
 use source::Source;
 
+pub(crate) use hooks::HookSettings;
 pub(crate) use sending::SendingSettings;
 pub(crate) use tenants::TenantSettings;
 
@@ -35,6 +37,7 @@ pub(crate) struct Settings {
     pub(crate) twilio: TwilioSettings,
     pub(crate) sending: SendingSettings,
     pub(crate) tenants: TenantSettings,
+    pub(crate) hooks: HookSettings,
     pub(crate) database: DatabaseSettings,
     pub(crate) migrate_on_start: bool,
     pub(crate) region: Region,
@@ -125,6 +128,7 @@ impl Settings {
             twilio: reader.twilio(local),
             sending: SendingSettings::read(&mut reader),
             tenants: TenantSettings::read(&mut reader),
+            hooks: HookSettings::read(&mut reader, local),
             database: reader.database(local),
             migrate_on_start: reader.switch("MIGRATE_ON_START"),
             region: reader.required("DEFAULT_REGION", Region::from_str).unwrap_or_default(),
@@ -244,6 +248,7 @@ impl Reader {
         let _ = (
             self.twilio(local),
             SendingSettings::read(self),
+            HookSettings::read(self, local),
             self.database(local),
             self.access(local, true),
             self.limits(),
@@ -421,6 +426,7 @@ mod tests {
             ("TRUSTED_PROXY_HOPS", "-1"),
             ("CORS_ORIGINS", "hunter2"),
             ("SHUTDOWN_GRACE", "hunter2"),
+            ("KEEP_RAW_PAYLOADS", "59m"),
             ("LOG_FORMAT", "hunter2"),
             ("DATABASE_POOL_SIZE", "hunter2"),
             ("TWILIO_PHONE_NUMBER", "hunter2 hunter2"),
@@ -431,6 +437,11 @@ mod tests {
             ("SEND_EXPIRY", "0s"),
             ("JOB_LEASE", "15s"),
             ("JOB_CONCURRENCY", "0"),
+            ("HOOK_TIMEOUT", "hunter2"),
+            ("HOOK_CONCURRENCY", "0"),
+            ("HOOK_PRIVATE_NETWORKS", "hunter2"),
+            ("SUBSCRIPTIONS_FILE", "/no/such/hunter2"),
+            ("KEEP_EVENTS", "1h"),
         ] {
             let mut given = PROD.to_vec();
             given.retain(|(known, _)| *known != name);
@@ -457,11 +468,39 @@ mod tests {
     }
 
     #[test]
+    fn raw_payloads_are_kept_for_ever_unless_somebody_says_for_how_long() {
+        let kept = |given| read(given).unwrap().sending.keep.raw_payloads;
+        assert_eq!(kept(&[]), None);
+        assert_eq!(kept(&[("KEEP_RAW_PAYLOADS", "90days")]), Some(Duration::from_hours(90 * 24)));
+    }
+
+    #[test]
     fn pages_of_other_sites_may_call_a_developers_service_only() {
         assert_eq!(read(&[]).unwrap().cors, Cors::Everybody);
         assert_eq!(read(&PROD).unwrap().cors, Cors::Off);
         let given = [PROD.as_slice(), &[("CORS_ORIGINS", "https://a.example")]].concat();
         assert_eq!(read(&given).unwrap().cors, Cors::Origins(vec!["https://a.example".into()]));
+    }
+
+    #[test]
+    fn the_monitors_key_is_for_the_monitors_host_only() {
+        use secrecy::ExposeSecret;
+        let check = |profiles: &str, more: &[(&str, &str)], expected: Option<&str>| {
+            let mut given = vec![
+                ("APP_ENV", "local"),
+                ("MONITOR_API_URL", "https://monitor.example/api"),
+                ("MONITOR_API_KEY", "monitors"),
+                ("TENANT_PROFILE_API_URL", profiles),
+            ];
+            given.extend(more);
+            let key = read(&given).unwrap().tenants.profile_key();
+            assert_eq!(key.as_ref().map(ExposeSecret::expose_secret), expected, "{profiles}");
+        };
+        check("https://monitor.example/profiles", &[], Some("monitors"));
+        for other in ["https://profiles.example", "https://monitor.example:8443"] {
+            check(other, &[], None);
+            check(other, &[("TENANT_PROFILE_API_KEY", "profiles")], Some("profiles"));
+        }
     }
 
     #[test]

@@ -11,6 +11,8 @@ use super::{Reader, duration};
 
 /// The least by which a lease outlives a call to Twilio.
 const LEASE_MARGIN: Duration = Duration::from_secs(8);
+/// What somebody looks into is still there.
+const SHORTEST_PAYLOAD_AGE: Duration = Duration::from_hours(1);
 /// Callers give up after 30 s.
 const LONGEST_WAIT: Duration = Duration::from_secs(25);
 
@@ -62,6 +64,7 @@ impl SendingSettings {
                 done_jobs: reader.span("KEEP_DONE_JOBS"),
                 parked_jobs: reader.span("KEEP_PARKED_JOBS"),
                 parked_events: reader.span("KEEP_PARKED_EVENTS"),
+                raw_payloads: reader.optional("KEEP_RAW_PAYLOADS", payload_age),
                 send_expiry: expiry,
             },
         };
@@ -87,6 +90,16 @@ impl SendingSettings {
         if self.job_poll < Duration::from_millis(10) {
             reader.problem("JOB_POLL_INTERVAL", "must be at least 10ms");
         }
+    }
+}
+
+/// Too short an age is a mistake, and what it deletes does not come back.
+fn payload_age(text: &str) -> Result<Duration, &'static str> {
+    match duration(text)? {
+        age if age < SHORTEST_PAYLOAD_AGE => {
+            Err("must be at least 1h; without it payloads are kept for ever")
+        }
+        age => Ok(age),
     }
 }
 

@@ -11,7 +11,7 @@ use figment::{Figment, Metadata, Profile, Provider};
 const DEFAULTS: &str = include_str!("../../config/defaults.toml");
 
 /// Every name that is read.
-const NAMES: [&str; 47] = [
+const NAMES: [&str; 59] = [
     "APP_ENV",
     "APP_VERSION",
     "HOST",
@@ -31,6 +31,7 @@ const NAMES: [&str; 47] = [
     "MONITOR_API_KEY",
     "MONITOR_LOOKUP_PATH",
     "TENANT_PROFILE_API_URL",
+    "TENANT_PROFILE_API_KEY",
     "TENANT_BELIEVED_FOR",
     "TENANT_UNKNOWN_FOR",
     "SEND_WAIT",
@@ -44,6 +45,17 @@ const NAMES: [&str; 47] = [
     "KEEP_DONE_JOBS",
     "KEEP_PARKED_JOBS",
     "KEEP_PARKED_EVENTS",
+    "KEEP_RAW_PAYLOADS",
+    "KEEP_EVENTS",
+    "KEEP_DELIVERIES",
+    "SUBSCRIPTIONS_FILE",
+    "HOOK_PRIVATE_NETWORKS",
+    "HOOK_TIMEOUT",
+    "HOOK_ORCHESTRATOR_TIMEOUT",
+    "HOOK_RETRY_FOR",
+    "HOOK_BACKOFF_BASE",
+    "HOOK_BACKOFF_CAP",
+    "HOOK_CONCURRENCY",
     "DATABASE_URL",
     "DATABASE_SCHEMA",
     "DATABASE_MIGRATION_URL",

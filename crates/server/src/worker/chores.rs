@@ -15,7 +15,7 @@ const RECONCILIATIONS: Duration = Duration::from_mins(10);
 
 /// Never comes back.
 pub(super) async fn do_for_ever(tools: &WorkTools) {
-    tokio::join!(check_statuses(tools), sweep(tools), reconcile(tools));
+    tokio::join!(check_statuses(tools), sweep(tools), reconcile(tools), sweep_events(tools));
 }
 
 async fn check_statuses(tools: &WorkTools) {
@@ -38,6 +38,22 @@ async fn sweep(tools: &WorkTools) {
         match tools.backlog.sweep().await {
             Ok(swept) => tracing::debug!(?swept, "swept"),
             Err(error) => tracing::warn!(error = cause_of(&error), "nothing swept"),
+        }
+    }
+}
+
+async fn sweep_events(tools: &WorkTools) {
+    loop {
+        pause(tools, SWEEPS).await;
+        match tools.hooks.park_overdue().await {
+            Ok(0) => {}
+            Ok(parked) => {
+                tracing::warn!(parked, "given up: subscribers could not be told for too long");
+            }
+            Err(error) => tracing::warn!(error = cause_of(&error), "nothing given up"),
+        }
+        if let Err(error) = tools.hooks.sweep(tools.keep_events, tools.keep_deliveries).await {
+            tracing::warn!(error = cause_of(&error), "no events swept");
         }
     }
 }

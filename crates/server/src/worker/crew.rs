@@ -8,6 +8,7 @@ use domain::ports::{Attended, Dispatched, Dispatcher};
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
+use super::hooks::HookWorker;
 use super::{WorkTools, Worker, WorkerSettings, chores};
 
 /// All workers. Clones are the same crew.
@@ -18,6 +19,8 @@ pub(crate) struct Crew {
     sends: Worker,
     /// Asks for tenants and tells of them.
     tenants: Worker,
+    /// Tells subscribers.
+    hooks: HookWorker,
     stopping: CancellationToken,
 }
 
@@ -30,7 +33,12 @@ pub(crate) struct CrewSettings {
 
 impl Crew {
     /// A crew whose tasks run on `runtime`.
-    pub(crate) fn new(tools: WorkTools, settings: CrewSettings, runtime: &Handle) -> Self {
+    pub(crate) fn new(
+        tools: WorkTools,
+        settings: CrewSettings,
+        runtime: &Handle,
+        hurry: &CancellationToken,
+    ) -> Self {
         let tools = Arc::new(tools);
         let sends = if tools.outbox.is_some() { vec!["send", "resolve_send"] } else { vec![] };
         // Without a directory lookups wait until there is one.
@@ -40,7 +48,15 @@ impl Crew {
             vec!["tell_language"]
         };
         let worker = |kinds, settings| Worker::new(&tools, kinds, settings, runtime.clone());
+        let hooks = HookWorker::new(
+            tools.hooks.clone(),
+            tools.news.clone(),
+            settings.sends.poll,
+            runtime.clone(),
+            hurry.clone(),
+        );
         Self {
+            hooks,
             sends: worker(sends, settings.sends),
             tenants: worker(tenants, settings.tenants),
             tools,
@@ -53,6 +69,7 @@ impl Crew {
         tokio::join!(
             self.sends.run(),
             self.tenants.run(),
+            self.hooks.run(),
             self.stopping.run_until_cancelled(chores::do_for_ever(&self.tools)),
         );
     }
@@ -62,11 +79,12 @@ impl Crew {
         self.stopping.cancel();
         self.sends.stop_claiming();
         self.tenants.stop_claiming();
+        self.hooks.stop_claiming();
     }
 
     /// Waits for what runs.
     pub(crate) async fn finished(&self) {
-        tokio::join!(self.sends.finished(), self.tenants.finished());
+        tokio::join!(self.sends.finished(), self.tenants.finished(), self.hooks.finished());
     }
 }
 
@@ -78,5 +96,10 @@ impl Dispatcher for Crew {
     fn wake(&self) {
         self.sends.wake();
         self.tenants.wake();
+        self.happened();
+    }
+
+    fn happened(&self) {
+        self.tools.news.ring();
     }
 }

@@ -7,7 +7,9 @@
 
 mod chores;
 mod crew;
+mod hooks;
 mod meters;
+mod news;
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -17,6 +19,7 @@ use std::time::Duration;
 use domain::backlog::Backlog;
 use domain::identify::Identify;
 use domain::job::{Backoff, ClaimedJob, Job, JobEnding};
+use domain::notify::Hooks;
 use domain::outbound::Outgoing;
 use domain::outbox::Outbox;
 use domain::ports::{
@@ -31,6 +34,7 @@ use tokio_util::task::TaskTracker;
 use meters::Meters;
 
 pub(crate) use crew::{Crew, CrewSettings};
+pub(crate) use news::News;
 
 /// After a look without result the next is not made earlier, however often there is a call.
 const BREATH: Duration = Duration::from_millis(20);
@@ -95,6 +99,10 @@ pub(crate) struct WorkTools {
     pub(crate) outbox: Option<Outbox>,
     pub(crate) identify: Identify,
     pub(crate) backlog: Backlog,
+    pub(crate) hooks: Hooks,
+    pub(crate) keep_events: Duration,
+    pub(crate) keep_deliveries: Duration,
+    pub(crate) news: News,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) chance: Arc<dyn Chance>,
 }
@@ -261,6 +269,7 @@ impl Worker {
                 None
             }
         };
+        self.0.tools.news.ring();
         // Others of its lane can go now.
         if self.0.expecting.load(Ordering::Acquire) {
             self.0.called.notify_one();
@@ -347,6 +356,10 @@ impl Dispatcher for Worker {
     fn wake(&self) {
         self.0.expecting.store(true, Ordering::Release);
         self.0.called.notify_one();
+    }
+
+    fn happened(&self) {
+        self.0.tools.news.ring();
     }
 }
 

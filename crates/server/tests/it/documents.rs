@@ -1,6 +1,6 @@
 //! What the documentation says is so.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use serde_json::Value;
@@ -113,13 +113,56 @@ fn scope(operation: &Value) -> String {
     described.rsplit("Scope: ").next().unwrap().trim_end_matches('.').to_owned()
 }
 
+const RUNS: &str = include_str!("../../../../.ci/conformance/documents");
+
+/// Pages whose commands are run by a test above.
+const RUN_HERE: [&str; 1] = ["docs/api.md"];
+
+/// A program that runs the commands of the page that it names.
+const BACKUP: &str = include_str!("../../../../.ci/conformance/backup");
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+/// The README and the pages in `docs`, by their path in the repository.
+fn pages() -> Vec<(String, String)> {
+    let files = std::fs::read_dir(root().join("docs")).unwrap().map(|entry| entry.unwrap().path());
+    let files = files.filter(|file| file.extension().is_some_and(|extension| extension == "md"));
+    let name = |file: PathBuf| format!("docs/{}", file.file_name().unwrap().to_str().unwrap());
+    let pages = files.map(name).chain(["README.md".to_owned()]);
+    let read = |page: String| {
+        let text = std::fs::read_to_string(root().join(&page)).unwrap();
+        (page, text)
+    };
+    pages.map(read).collect()
+}
+
 #[test]
-fn every_document_that_is_pointed_to_is_there() {
-    let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs");
-    for name in ["api.md", "integration.md"] {
-        let text = std::fs::read_to_string(docs.join(name)).unwrap();
-        for link in text.split("](").skip(1).map(|rest| rest.split(')').next().unwrap()) {
-            assert!(docs.join(link).exists(), "{name} points to {link}");
+fn every_page_that_is_pointed_to_is_there() {
+    for (page, text) in pages() {
+        let folder = Path::new(&page).parent().unwrap();
+        for link in text.split("](").skip(1).map(|rest| rest.split([')', '#']).next().unwrap()) {
+            let target = folder.join(link);
+            if !link.contains("://") {
+                assert!(root().join(&target).exists(), "{page} points to {link}");
+            }
         }
     }
+}
+
+#[test]
+fn every_command_is_run_by_a_test_or_says_what_it_needs() {
+    let named = RUNS.lines().find_map(|line| line.strip_prefix("documents=")).unwrap();
+    for (page, text) in pages() {
+        let is_run = named.contains(&page) || BACKUP.contains(&page) || RUN_HERE.contains(&&*page);
+        let blocks = text.split("\n```sh\n").skip(1);
+        let unmarked = blocks.filter(|block| !block.starts_with("# Needs ")).count();
+        assert!(
+            unmarked == 0 || is_run,
+            "nobody runs the commands of {page}: name it in .ci/conformance/documents, or begin \
+             its blocks with what they need: # Needs an account."
+        );
+    }
+    assert!(pages().iter().any(|(page, _)| page == "README.md"));
 }

@@ -61,7 +61,7 @@ impl<'a> Resource<'a> {
 fn authorized(account: &Account, request: &Heard) -> Result<(), ApiError> {
     let name = format!("{}:{}", account.sid, account.auth_token.expose_secret());
     let expected = format!("Basic {}", BASE64_STANDARD.encode(name));
-    let given = request.authorization.as_deref().unwrap_or_default();
+    let given = request.authorization().unwrap_or_default();
     if bool::from(expected.as_bytes().ct_eq(given.as_bytes())) {
         Ok(())
     } else {

@@ -2,6 +2,7 @@
 //! `make proof`.
 
 mod crashes;
+mod hooks;
 mod hostile;
 mod load;
 mod outages;

@@ -87,8 +87,8 @@ impl Traffic {
         self.refused.load(Ordering::Relaxed)
     }
 
-    /// Every acknowledged text is there exactly once, and there are as many conversations, jobs
-    /// and votes as the texts call for.
+    /// Every acknowledged text is there exactly once, and there are as many conversations and votes
+    /// as the texts call for.
     pub(crate) fn check(&self, kept: &Everything) {
         let sids: Vec<_> =
             kept.messages.iter().map(|kept| kept.message.twilio_sid.clone().unwrap()).collect();
@@ -107,7 +107,7 @@ impl Traffic {
             let votes = conversation.language.evidence.votes;
             assert_eq!(Some(&votes), of_conversation.get(&conversation.id), "one vote a text");
         }
-        assert_eq!(kept.jobs.len(), kept.conversations.len(), "one lookup a conversation");
+        assert_eq!(kept.jobs.len(), 0, "no Monitor is configured: no lookup waits for one");
     }
 }
 

@@ -1,106 +1,12 @@
-//! The command line.
+//! `twilio-sim inbound`
 
-use clap::{Args, Parser, Subcommand};
+use clap::Args;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-use twilio_sim::{Callbacks, Delays, Failure, InboundText, Mix, Outcome, Simulator};
+use twilio_sim::{INBOUND_PATH, InboundText};
 use url::Url;
 
-const INBOUND_PATH: &str = "/webhook/twilio/sms";
-const LOCAL_BASE_URL: &str = "http://127.0.0.1:8080";
-const LOCAL_PHONE_NUMBER: &str = "+18605550100";
-const LOCAL_AUTH_TOKEN: &str = "local-development-token";
-const LOCAL_ACCOUNT: &str = "AC00000000000000000000000000000000";
+use super::{LOCAL_AUTH_TOKEN, LOCAL_PHONE_NUMBER, first_url, given};
 
-/// A local Twilio: takes the service's texts, and sends it what Twilio would send, signed.
-#[derive(Parser)]
-#[command(name = "twilio-sim", version)]
-pub(crate) struct TwilioSim {
-    #[command(subcommand)]
-    pub(crate) command: Command,
-}
-
-#[derive(Subcommand)]
-pub(crate) enum Command {
-    /// Sends a text to one of our numbers.
-    Inbound(Inbound),
-    /// Plays Twilio's API until it is stopped.
-    Serve(Serve),
-}
-
-#[derive(Args)]
-pub(crate) struct Serve {
-    /// The port to listen on; 0 for any that is free.
-    #[arg(long, default_value_t = 4010)]
-    port: u16,
-
-    /// The account that the service has; nobody's unless given.
-    #[arg(long, value_name = "SID", env = "TWILIO_ACCOUNT_SID")]
-    account_sid: Option<String>,
-
-    /// Its token; local-development-token unless given.
-    #[arg(long, value_name = "TOKEN", env = "TWILIO_AUTH_TOKEN", hide_env_values = true)]
-    auth_token: Option<String>,
-
-    /// A number that the account owns; may be repeated. Every number unless given.
-    #[arg(long, value_name = "NUMBER")]
-    number: Vec<String>,
-
-    /// What becomes of requests to send, with weights: answer=10,drop-after-accepting=3,429:2s=1.
-    #[arg(long, value_name = "MODES", default_value = "answer")]
-    fail: Mix<Failure>,
-
-    /// How messages end: delivered, undelivered:30003, failed:30008, sent.
-    #[arg(long, value_name = "MODES", default_value = "delivered")]
-    outcome: Mix<Outcome>,
-
-    /// How their status is told: as-it-happens, early, late:2s, lost, twice, reversed.
-    #[arg(long, value_name = "MODES", default_value = "as-it-happens")]
-    callbacks: Mix<Callbacks>,
-
-    /// How long each step to delivery takes, or 200ms,500ms,2s for each of the three.
-    #[arg(long, value_name = "DURATION", default_value = "300ms")]
-    delays: Delays,
-
-    /// What chances come from: the same seed plays the same chances.
-    #[arg(long, default_value_t = 1)]
-    seed: u64,
-
-    /// A trial account: a few words stand before each text.
-    #[arg(long)]
-    trial: bool,
-}
-
-impl Serve {
-    pub(crate) async fn start(&self) -> Result<Simulator, twilio_sim::StartError> {
-        let token = given(self.auth_token.as_ref()).unwrap_or(LOCAL_AUTH_TOKEN);
-        let mut builder = Simulator::builder(self.account_sid(), token)
-            .port(self.port)
-            .delays(self.delays)
-            .seed(self.seed);
-        for number in &self.number {
-            builder = builder.number(number);
-        }
-        if self.trial {
-            builder = builder.trial();
-        }
-        let simulator = builder.start().await?;
-        simulator.set_failure(self.fail.clone());
-        simulator.set_outcome(self.outcome.clone());
-        simulator.set_callbacks(self.callbacks.clone());
-        Ok(simulator)
-    }
-
-    pub(crate) fn account_sid(&self) -> &str {
-        given(self.account_sid.as_ref()).unwrap_or(LOCAL_ACCOUNT)
-    }
-
-    /// Whether the service needs to be told which token to use.
-    pub(crate) fn has_local_token(&self) -> bool {
-        given(self.auth_token.as_ref()).is_none()
-    }
-}
-
-// A variable that is set but empty counts as unset, as it does for the service.
 #[derive(Args)]
 pub(crate) struct Inbound {
     /// Who sends it, for instance +18605550199.
@@ -186,15 +92,8 @@ impl Inbound {
     }
 
     fn base_url(&self) -> &str {
-        let setting = given(self.base_url.as_ref()).unwrap_or(LOCAL_BASE_URL);
-        let mut entries = setting.split(',').map(str::trim);
-        let first = entries.find(|entry| !entry.is_empty());
-        first.unwrap_or(LOCAL_BASE_URL).trim_end_matches('/')
+        first_url(self.base_url.as_ref())
     }
-}
-
-fn given(value: Option<&String>) -> Option<&str> {
-    value.map(String::as_str).filter(|value| !value.trim().is_empty())
 }
 
 #[cfg(test)]
@@ -213,12 +112,6 @@ mod tests {
             auth_token: Some(" ".into()),
             account_sid: None,
         }
-    }
-
-    #[test]
-    fn the_command_line_is_well_formed() {
-        use clap::CommandFactory;
-        TwilioSim::command().debug_assert();
     }
 
     #[test]
@@ -245,17 +138,6 @@ mod tests {
             "http://h/p/webhook/twilio/sms?a=1",
             "http://h/p",
         );
-    }
-
-    #[test]
-    fn a_simulator_is_described_in_words() {
-        let read = |arguments: &[&str]| {
-            TwilioSim::try_parse_from(["twilio-sim", "serve"].iter().chain(arguments))
-        };
-        let fails = ["--fail", "answer=9,hang:created=1", "--outcome", "undelivered:30003"];
-        assert!(read(&fails).is_ok());
-        assert!(read(&["--callbacks", "late:2s", "--delays", "1ms,2ms,3ms"]).is_ok());
-        assert!(read(&["--fail", "sometimes"]).is_err());
     }
 
     #[test]
