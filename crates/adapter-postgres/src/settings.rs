@@ -146,11 +146,13 @@ impl PgSettings {
         let wait = self.lock_timeout().as_millis().max(1);
         let limit = self.statement_timeout().as_millis().max(1);
         // Each statement was given an index. A plan that is made for an empty table, read from end
-        // to end, would be kept while the table fills.
+        // to end, would be kept while the table fills. What must be read from end to end all the
+        // same then seems so dear that the server would compile it first, for a second and each time.
         format!(
             "{} set default_transaction_isolation = 'read committed'; set lock_timeout = {wait}; \
              set statement_timeout = {limit}; set idle_in_transaction_session_timeout = {limit}; \
-             set enable_seqscan = off; set enable_hashjoin = off; set enable_mergejoin = off;",
+             set enable_seqscan = off; set enable_hashjoin = off; set enable_mergejoin = off; \
+             set jit = off;",
             self.search_path(),
         )
     }
