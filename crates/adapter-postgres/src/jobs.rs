@@ -317,11 +317,17 @@ pub(crate) async fn list(
     Ok(rows.into_iter().map(JobView::try_from).collect::<Result<_, UnreadableRow>>()?)
 }
 
-/// Each state is read in the order of an index, and all of them are merged.
+/// Each state is read in the order of an index, no further than the page reaches, and all of them
+/// are merged.
 pub(crate) fn listed_rows(query: &JobQuery) -> Prepared<impl Rows<Untyped>> {
     let states = query.state.map_or_else(|| JobState::ALL.to_vec(), |state| vec![state]);
-    let of_state =
-        |state: JobState| format!("select * from jobs where state = '{}'", state.as_str());
+    let of_state = |state: JobState| {
+        format!(
+            "(select * from jobs where state = '{}' \
+              order by updated_at desc, id desc limit $1 + $2)",
+            state.as_str()
+        )
+    };
     let states: Vec<_> = states.into_iter().map(of_state).collect();
     let rows = format!(
         "select id, kind, payload, state, attempts, failures, last_error, run_at, created_at, \

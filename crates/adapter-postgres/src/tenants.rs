@@ -1,5 +1,7 @@
 //! Whom a conversation belongs to, and what the conversations of one tenant take from each other.
 
+use std::cmp::Reverse;
+
 use diesel::dsl::sql;
 use diesel::prelude::*;
 use diesel::result::Error as QueryError;
@@ -107,8 +109,9 @@ async fn carry(
         let conn = &*conn;
         let (held, locked) =
             try_join!(hold_tenant_of(conn, conversation), lock_family(conn, conversation))?;
-        let (known, others): (Vec<_>, Vec<_>) =
+        let (known, mut others): (Vec<_>, Vec<_>) =
             locked.into_iter().partition(|locked| locked.id == conversation);
+        others.sort_by_key(|other| Reverse((other.last_activity_at(), other.id)));
         let Some(known) = known.into_iter().next() else {
             return Ok(None);
         };

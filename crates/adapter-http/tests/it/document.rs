@@ -1,5 +1,7 @@
 //! The API as it is described, and the page that shows it.
 
+use std::collections::BTreeSet;
+
 use actix_web::http::Method;
 use actix_web::test::TestRequest;
 
@@ -14,7 +16,11 @@ async fn every_path_refuses_the_methods_that_the_document_does_not_know() {
         if path == "/metrics" {
             continue;
         }
-        let known = operations.as_object().unwrap();
+        let mut known: BTreeSet<_> = operations.as_object().unwrap().keys().cloned().collect();
+        // Probes may leave the body out; the document says that once, with GET.
+        if path.starts_with("/health") {
+            known.insert("head".to_owned());
+        }
         let path = path.replace(['{', '}'], "");
         for method in ["get", "put", "post", "patch", "delete", "head", "options", "trace"] {
             // It does not end.
@@ -25,12 +31,11 @@ async fn every_path_refuses_the_methods_that_the_document_does_not_know() {
             let request =
                 TestRequest::default().method(Method::from_bytes(name.as_bytes()).unwrap());
             let answer = ask(request.uri(&path)).await;
-            assert_eq!(answer.status == 405, !known.contains_key(method), "{name} {path}");
+            assert_eq!(answer.status == 405, !known.contains(method), "{name} {path}");
             if answer.status == 405 {
                 let allow = answer.headers.get("allow").unwrap().to_str().unwrap().to_owned();
-                let mut allowed: Vec<_> = allow.split(", ").map(str::to_lowercase).collect();
-                allowed.sort();
-                assert_eq!(allowed, known.keys().cloned().collect::<Vec<_>>(), "{path}");
+                let allowed: BTreeSet<_> = allow.split(", ").map(str::to_lowercase).collect();
+                assert_eq!(allowed, known, "{path}");
                 assert_eq!(answer.json()["error"]["code"], "sms.validation_error");
             }
         }

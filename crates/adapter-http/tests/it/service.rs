@@ -179,7 +179,7 @@ pub(crate) async fn ask_of(services: &Services, request: test::TestRequest) -> A
 }
 
 /// As a program on this machine asks, unless the request says otherwise.
-fn from_here(mut request: Request) -> Request {
+pub(crate) fn from_here(mut request: Request) -> Request {
     let head = request.head_mut();
     head.peer_addr.get_or_insert((Ipv4Addr::LOCALHOST, 4711).into());
     if !head.headers.contains_key(header::HOST) {

@@ -13,7 +13,7 @@ use domain::testing::{InMemoryStore, fixture};
 use futures_util::future::poll_fn;
 use serde_json::{Value, json};
 
-use crate::service::{Answer, ask_of, get, key, post, reading, with_key};
+use crate::service::{Answer, ask_of, from_here, get, key, post, reading, with_key};
 
 fn store() -> (Arc<InMemoryStore>, Services) {
     let store = Arc::new(InMemoryStore::default());
@@ -185,7 +185,7 @@ async fn pieces(services: &Services, request: TestRequest, count: usize) -> Stri
         .wrap(middleware::from_fn(envelope))
         .configure(|config| configure(config, services));
     let app = test::init_service(app).await;
-    let answer = test::call_service(&app, request.to_request()).await;
+    let answer = test::call_service(&app, from_here(request.to_request())).await;
     assert_eq!(answer.status(), 200);
     assert_eq!(answer.headers().get("content-type").unwrap(), "text/event-stream");
     let mut body = Box::pin(answer.into_body());
