@@ -16,6 +16,7 @@ mod collector;
 mod configuration;
 mod contract;
 mod database;
+mod dependencies_table;
 mod doctor;
 mod documents;
 mod hooks;
