@@ -23,6 +23,7 @@ mod hooks;
 mod import;
 mod loaded;
 mod metrics;
+mod named_code;
 mod orchestrator;
 mod privacy;
 mod proof;
