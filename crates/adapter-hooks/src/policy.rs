@@ -68,6 +68,9 @@ impl Policy {
     pub(crate) fn read(&self, text: &str) -> Result<Url, &'static str> {
         let url = Url::parse(text)
             .map_err(|_| "must be a whole URL, such as https://hooks.example.com/sms")?;
+        if !is_uri(text) {
+            return Err("must be written in ASCII: a host in punycode, all else percent-encoded");
+        }
         if !url.username().is_empty() || url.password().is_some() {
             return Err("must have no user and no password in it");
         }
@@ -101,6 +104,19 @@ impl Policy {
 
 const PRIVATE: &str = "must not lead to a private address: name its network in HOOK_PRIVATE_NETWORKS \
                        if it may be called";
+
+/// Whether it has only what a URI is written with (RFC 3986, section 2). [`Url`] mends the rest,
+/// so that another would be called than the one that is shown.
+fn is_uri(text: &str) -> bool {
+    let mut rest = text.split('%');
+    let is_plain = |part: &str| {
+        part.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._~:/?#[]@!$&'()*+,;=".contains(&b))
+    };
+    rest.next().is_some_and(is_plain)
+        && rest.all(|part| {
+            part.bytes().take(2).filter(u8::is_ascii_hexdigit).count() == 2 && is_plain(part)
+        })
+}
 
 fn is_loopback(url: &Url) -> bool {
     match url.host() {
@@ -177,6 +193,10 @@ mod tests {
             ("https://[64:ff9b::a00:1]", "private"),
             ("https://user:pass@hooks.example.com", "password"),
             ("https://hooks.example.com/#rc=1", "fragment"),
+            ("https://h\u{f6}oks.example.com", "punycode"),
+            ("https://hooks.example.com/a b", "percent"),
+            ("https://hooks.example.com/%4", "percent"),
+            (" https://hooks.example.com", "ASCII"),
         ] {
             let refused = strict().read(bad).unwrap_err();
             assert!(refused.contains(why), "{bad}: {refused}");

@@ -163,7 +163,7 @@ fn subscription_change() -> Value {
         "properties": {
             "name": {
                 "type": ["string", "null"],
-                "pattern": "^[^\\s\\p{Cc}]([^\\p{Cc}]{0,98}[^\\s\\p{Cc}])?$",
+                "pattern": "^[^\\u0000-\\u001f\\u007f-\\u009f]{1,100}$",
                 "description": "What people call it; no two have the same.",
             },
             "url": {

@@ -83,8 +83,12 @@ async fn prisms_lists_without_end_are_read_back_to_a_time() {
         not_after: from.after(Duration::from_secs(15)),
     };
     assert_eq!(client.find_sent(&sought(now())).await.unwrap(), []);
-    let made = Timestamp::parse("2019-05-24T17:44:52.000000Z").unwrap();
-    let sought = Sought { not_before: made, ..sought(made) };
-    let found = client.find_sent(&sought).await;
-    assert!(found.is_ok_and(|found| found.is_empty()));
+    // The last text of the page was sent at 17:44:49, and Prism says of each that another is behind it.
+    let too_late = Timestamp::parse("2019-05-24T17:45:00.000000Z").unwrap();
+    assert_eq!(client.find_sent(&sought(too_late)).await.unwrap(), []);
+    let in_time = Timestamp::parse("2019-05-24T17:44:59.000000Z").unwrap();
+    assert!(
+        client.find_sent(&sought(in_time)).await.is_err(),
+        "a list without an end was believed"
+    );
 }

@@ -35,6 +35,8 @@ pub trait OutboundStore: Send + Sync {
     ///   [`Conversation::with_outbound`] say, with its [`Conversation::follow_ups`].
     /// - The send job MUST be written as `running`, attempt 1, leased until
     ///   [`NewOutbound::lease_until`], where no unfinished job of its lane exists; else as `queued`.
+    /// - Where the key is taken over from a message that was given up, the parked job of that one
+    ///   MUST be finished: nobody can send the text twice.
     async fn accept_outbound(&self, new: &NewOutbound) -> Result<Acceptance, StoreError>;
 
     /// Remembers that whoever asked for the message was told 2xx.
@@ -44,7 +46,8 @@ pub trait OutboundStore: Send + Sync {
     async fn find_outgoing(&self, message: MessageId) -> Result<Option<Outgoing>, StoreError>;
 
     /// Begins an attempt as [`Outgoing::begin`] says, if the ticket is valid and its job's lease is
-    /// not over before the attempt's deadline; else nothing MUST change ([`Begun::Lost`]).
+    /// not over before the attempt's deadline; else nothing MUST change ([`Begun::Lost`]). The same
+    /// attempt may begin again: a repeated call MUST change nothing and give the same answer.
     async fn begin_attempt(&self, new: &NewAttempt) -> Result<Begun, StoreError>;
 
     /// Ends an attempt as [`Outgoing::record`] says. Reports that wait for the SID MUST be attached

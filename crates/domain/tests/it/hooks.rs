@@ -226,18 +226,18 @@ async fn the_configuration_makes_changes_and_forgets_its_own_subscriptions_only(
         let all = stage.subscriptions.list().await.unwrap();
         all.into_iter().map(|known| (known.name, known.configured)).collect::<Vec<_>>()
     };
-    let named = |name: &str| draft(name, Format::Standard);
-    stage.subscriptions.reconcile(vec![named("one"), named("two")]).await.unwrap();
+    let called = |name: &str| draft(name, Format::Standard);
+    stage.subscriptions.reconcile(vec![called("one"), called("two")]).await.unwrap();
     let known = |name: &str, configured| (name.to_owned(), configured);
     assert_eq!(names().await, [known("dashboard", false), known("one", true), known("two", true)]);
     let before = stage.subscriptions.list().await.unwrap();
-    stage.subscriptions.reconcile(vec![named("one"), named("two")]).await.unwrap();
+    stage.subscriptions.reconcile(vec![called("one"), called("two")]).await.unwrap();
     assert_eq!(stage.subscriptions.list().await.unwrap(), before, "the same again changes nothing");
-    stage.subscriptions.reconcile(vec![named("dashboard"), named("two")]).await.unwrap();
+    stage.subscriptions.reconcile(vec![called("dashboard"), called("two")]).await.unwrap();
     assert_eq!(names().await, [known("dashboard", true), known("two", true)]);
     let refused = stage.subscriptions.change(before[2].id, Edit::default()).await;
     assert!(matches!(refused, Err(Error::Refused(_))));
-    let wrong = Draft { url: "http://hooks.example.com".into(), ..named("three") };
+    let wrong = Draft { url: "http://hooks.example.com".into(), ..called("three") };
     assert!(matches!(stage.subscriptions.check(wrong), Err(Error::Validation(_))));
 }
 

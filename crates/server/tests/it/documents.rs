@@ -127,7 +127,7 @@ fn pages() -> Vec<(String, String)> {
     let files = std::fs::read_dir(root().join("docs")).unwrap().map(|entry| entry.unwrap().path());
     let files = files.filter(|file| file.extension().is_some_and(|extension| extension == "md"));
     let name = |file: PathBuf| format!("docs/{}", file.file_name().unwrap().to_str().unwrap());
-    let pages = files.map(name).chain(["README.md".to_owned()]);
+    let pages = files.map(name).chain(["README.md".to_owned(), "SECURITY.md".to_owned()]);
     let read = |page: String| {
         let text = std::fs::read_to_string(root().join(&page)).unwrap();
         (page, text)
