@@ -18,6 +18,7 @@ use uuid::Uuid;
 use crate::feed::{self, WANTS};
 use crate::prepared::Prepared;
 use crate::rows::{DueHookRow, EventRow, HookViewRow, UnreadableRow, stored_count};
+use crate::schema::sms_conversations;
 use crate::subscriptions;
 
 /// Takes what is due for each of some subscribers.
@@ -163,6 +164,7 @@ async fn about(mut conn: &AsyncPgConnection, due: &[DueHookRow]) -> QueryResult<
 pub(crate) async fn finish(conn: &mut AsyncPgConnection, end: &HookEnd) -> QueryResult<bool> {
     conn.transaction(async |conn| {
         let conn = &*conn;
+        let end = &HookEnd { ending: ending_now(conn, end).await?, ..end.clone() };
         let ((), held) = try_join!(subscriptions::feel(conn, end), end_hold(conn, end))?;
         if let (true, HookEnding::Retry { run_at, .. }) = (held, &end.ending) {
             keep_back(conn, end, *run_at).await?;
@@ -170,6 +172,23 @@ pub(crate) async fn finish(conn: &mut AsyncPgConnection, end: &HookEnd) -> Query
         Ok(held)
     })
     .await
+}
+
+/// A lookup locks the conversation before it releases what waits, so after this it finds it waiting.
+async fn ending_now(mut conn: &AsyncPgConnection, end: &HookEnd) -> QueryResult<HookEnding> {
+    if !matches!(end.ending, HookEnding::Wait { .. }) {
+        return Ok(end.ending.clone());
+    }
+    let (has_tenant, is_looked_up) = sms_conversations::table
+        .find(end.conversation.0)
+        .select((
+            sms_conversations::tenant_id.is_not_null(),
+            sms_conversations::tenant_checked_at.is_not_null(),
+        ))
+        .for_share()
+        .first::<(bool, bool)>(&mut conn)
+        .await?;
+    Ok(end.ending.clone().unless_looked_up(has_tenant, is_looked_up))
 }
 
 async fn end_hold(mut conn: &AsyncPgConnection, end: &HookEnd) -> QueryResult<bool> {

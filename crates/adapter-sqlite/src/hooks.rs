@@ -137,6 +137,7 @@ pub(crate) fn finish(conn: &mut SqliteConnection, end: &HookEnd) -> Result<bool,
     let Some(row) = row else {
         return Ok(false);
     };
+    let end = &HookEnd { ending: ending_now(conn, end)?, ..end.clone() };
     let update = diesel::update(this(subscription, event.place)).set(row.ended(end));
     Prepared(update).execute(conn)?;
     if let HookEnding::Retry { run_at, .. } = &end.ending {
@@ -148,6 +149,16 @@ pub(crate) fn finish(conn: &mut SqliteConnection, end: &HookEnd) -> Result<bool,
         Prepared(later).execute(conn)?;
     }
     Ok(true)
+}
+
+fn ending_now(conn: &mut SqliteConnection, end: &HookEnd) -> Result<HookEnding, Failure> {
+    if !matches!(end.ending, HookEnding::Wait { .. }) {
+        return Ok(end.ending.clone());
+    }
+    let conversation = reading::conversation(conn, &ConversationKey::Id(end.conversation))?;
+    let known = conversation.ok_or(Failure::Unreadable("conversation_id"))?;
+    let (has_tenant, is_looked_up) = (known.tenant_id.is_some(), known.tenant_checked_at.is_some());
+    Ok(end.ending.clone().unless_looked_up(has_tenant, is_looked_up))
 }
 
 /// What waits for the tenant of a conversation that was looked up waits no longer.

@@ -107,7 +107,10 @@ pub enum HookEnding {
         reason: String,
     },
     /// It waits until the conversation is looked up.
-    Wait,
+    Wait {
+        /// Whether it had been, when this was decided.
+        looked_up: bool,
+    },
     /// It was not begun: whoever comes first may have it at once.
     Release,
 }
@@ -121,7 +124,17 @@ impl HookEnding {
             Self::Retry { .. } | Self::Release => HookState::Queued,
             Self::Park { .. } => HookState::Parked,
             Self::Skip { .. } => HookState::Skipped,
-            Self::Wait => HookState::Waiting,
+            Self::Wait { .. } => HookState::Waiting,
+        }
+    }
+
+    /// The same, where the conversation is as it is said here: what waits for a lookup that has
+    /// ended meanwhile would wait for ever.
+    #[must_use]
+    pub fn unless_looked_up(self, has_tenant: bool, is_looked_up: bool) -> Self {
+        match self {
+            Self::Wait { looked_up } if has_tenant || (is_looked_up && !looked_up) => Self::Release,
+            other => other,
         }
     }
 
@@ -131,7 +144,7 @@ impl HookEnding {
         match self {
             Self::Retry { error, .. } | Self::Park { error } => Some(error),
             Self::Skip { reason } => Some(reason),
-            Self::Delivered | Self::Wait | Self::Release => None,
+            Self::Delivered | Self::Wait { .. } | Self::Release => None,
         }
     }
 }
@@ -229,6 +242,7 @@ impl ClaimedHook {
         // A lookup that never ended may name one yet.
         let may_come = when_identified || !self.was_looked_up;
         let skip = || HookEnding::Skip { reason: "no_tenant".into() };
-        Some(if may_come { HookEnding::Wait } else { skip() })
+        let wait = HookEnding::Wait { looked_up: self.was_looked_up };
+        Some(if may_come { wait } else { skip() })
     }
 }

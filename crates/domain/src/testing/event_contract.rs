@@ -27,6 +27,7 @@ macro_rules! event_store_contract {
             failures_are_counted_and_a_success_forgets_them,
             who_is_gone_is_disabled,
             what_waits_for_a_tenant_goes_on_when_somebody_looked,
+            what_would_wait_for_a_lookup_that_ended_meanwhile_does_not,
             everything_since_a_time_is_told_again,
             what_is_overdue_is_parked,
             what_is_old_is_swept,
@@ -571,7 +572,12 @@ pub mod event_promises {
         for _ in 0..2 {
             for hook in claim(store, &subscriber, 20).await {
                 assert_eq!((&hook.tenant, hook.was_looked_up), (&None, false));
-                assert!(store.finish_hook(&end(&hook, HookEnding::Wait, 21)).await.unwrap());
+                assert!(
+                    store
+                        .finish_hook(&end(&hook, HookEnding::Wait { looked_up: false }, 21))
+                        .await
+                        .unwrap()
+                );
             }
         }
         assert_eq!(claim(store, &subscriber, 40).await, []);
@@ -586,6 +592,23 @@ pub mod event_promises {
         let waiting = all_hooks(store, &subscriber).await;
         let waiting = waiting.iter().filter(|hook| hook.state == HookState::Waiting);
         assert_eq!(waiting.count(), 1);
+    }
+
+    pub async fn what_would_wait_for_a_lookup_that_ended_meanwhile_does_not(store: &impl Inspect) {
+        let subscriber = subscription(1);
+        subscribe(store, &subscriber).await;
+        receive(store, 1..=1, TENANT).await;
+        for looked_up in [false, true] {
+            let hook = claim(store, &subscriber, 60).await.remove(0);
+            assert_eq!(hook.was_looked_up, looked_up);
+            if !looked_up {
+                look_up(store, inbound(1, "").conversation, None).await;
+            }
+            let wait = HookEnding::Wait { looked_up };
+            assert!(store.finish_hook(&end(&hook, wait, 61)).await.unwrap());
+        }
+        assert_eq!(claim(store, &subscriber, 62).await, [], "there was no lookup since");
+        assert_eq!(all_hooks(store, &subscriber).await[0].state, HookState::Waiting);
     }
 
     pub async fn everything_since_a_time_is_told_again(store: &impl Inspect) {

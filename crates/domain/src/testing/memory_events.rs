@@ -80,7 +80,7 @@ impl HookRow {
                 self.failures += 1;
                 self.run_at = *run_at;
             }
-            HookEnding::Release | HookEnding::Wait => {}
+            HookEnding::Release | HookEnding::Wait { .. } => {}
             HookEnding::Delivered | HookEnding::Park { .. } | HookEnding::Skip { .. } => {
                 self.finished_at = Some(end.at);
             }
@@ -314,7 +314,11 @@ impl Tables {
         let Some(row) = row else {
             return false;
         };
-        row.end(end);
+        let conversation = self.conversations.get(&end.conversation);
+        let has_tenant = conversation.is_some_and(|known| known.tenant_id.is_some());
+        let is_looked_up = conversation.is_some_and(|known| known.tenant_checked_at.is_some());
+        let ending = end.ending.clone().unless_looked_up(has_tenant, is_looked_up);
+        row.end(&HookEnd { ending, ..end.clone() });
         if let HookEnding::Retry { run_at, .. } = &end.ending {
             let feed = &self.feed;
             let later = self.hooks.range_mut((subscription, event.place + 1)..);

@@ -185,7 +185,10 @@ async fn the_orchestrator_waits_for_a_lookup_and_then_is_told_or_not() {
     let looked_up = ClaimedHook { was_looked_up: true, ..hook.clone() };
     let skip = HookEnding::Skip { reason: "no_tenant".into() };
     assert_eq!(looked_up.without_call(Format::Orchestrator, false), Some(skip));
-    assert_eq!(looked_up.without_call(Format::Orchestrator, true), Some(HookEnding::Wait));
+    assert_eq!(
+        looked_up.without_call(Format::Orchestrator, true),
+        Some(HookEnding::Wait { looked_up: true })
+    );
     assert_eq!(looked_up.without_call(Format::Standard, false), None);
 }
 
