@@ -11,6 +11,7 @@
 
 mod access;
 mod backfill;
+mod chaos;
 mod clients;
 mod collector;
 mod configuration;
@@ -20,6 +21,7 @@ mod doctor;
 mod documents;
 mod hooks;
 mod import;
+mod injection;
 mod loaded;
 mod metrics;
 mod orchestrator;
