@@ -1,6 +1,11 @@
 //! The endpoints on the store in memory, with a gate that tests can open.
 
-#![expect(clippy::indexing_slicing, clippy::unwrap_used, reason = "a test that panics has failed")]
+#![expect(
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that panics has failed"
+)]
 
 mod access;
 mod annotating;
@@ -8,6 +13,7 @@ mod browsers;
 mod connection;
 mod conversations;
 mod document;
+mod fuzz;
 mod health;
 mod hostile;
 mod jobs;
