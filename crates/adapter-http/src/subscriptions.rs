@@ -79,7 +79,7 @@ pub(crate) struct SubscriptionBody {
     all_statuses: bool,
     /// Only in conversations with this kind of workflow.
     workflow_type: Option<String>,
-    /// Only in conversations whose tenant is known, or is not.
+    /// Only in conversations whose tenant is known, or is not, when it happens.
     #[schema(schema_with = words::tenant_wanted)]
     tenant: Option<&'static str>,
     /// Only about messages that go this way.
