@@ -4,6 +4,7 @@
 # make conformance   official SDKs, Prism, a browser: needs PyPI and npm
 # make docs   writes into the README what is made from the code
 # make lint-deploy   what brings the service somewhere, read by linters: needs PyPI
+# make bench  what a webhook costs, beside pgbench on the same server; BENCH="--quick" while developing
 
 .DEFAULT_GOAL := help
 CARGO ?= cargo
@@ -11,7 +12,7 @@ PORT ?= 8080
 SIM_PORT ?= 4010
 TARGET := $(or $(CARGO_TARGET_DIR),target)/debug
 
-.PHONY: help run test proof conformance docs lint lint-deploy
+.PHONY: help run test proof bench conformance docs lint lint-deploy
 
 help:
 	@sed -n 's/^# make /make /p' Makefile
@@ -36,6 +37,14 @@ proof: ## The load and crash tests, and pages of 1,000,000 messages, on the rele
 	  $(CARGO) nextest run --locked --release --profile proof --workspace --all-features -E 'test(proof::)'
 	FULL=1 $(CARGO) run -q --locked -p pg-cluster -- run \
 	  $(CARGO) nextest run --locked --release --profile proof -p adapter-postgres --all-features -E 'test(pages::)'
+
+# BENCH="--messages 5000000" also measures a filled database.
+BENCH ?= --into docs/performance.md
+
+bench: ## About five minutes after the build, on a machine that has nothing else to do.
+	@.ci/install-postgres
+	$(CARGO) build --locked --release --bin sms-foundation --bin bench
+	$(CARGO) run -q --locked --release --bin bench -- $(BENCH)
 
 conformance: ## What needs PyPI, npm or more of Debian: official SDKs, Prism, a browser.
 	@set -e; for check in .ci/conformance/*; do \

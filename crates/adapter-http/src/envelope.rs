@@ -6,6 +6,7 @@ use std::panic::AssertUnwindSafe;
 
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::ConnectionType;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::middleware::Next;
@@ -14,10 +15,13 @@ use domain::timestamp::Timestamp;
 use futures_util::FutureExt;
 use serde::Serialize;
 use serde_json::{Value, json};
-use tracing::Instrument;
+use trace_context::TraceParent;
+use tracing::field::Empty;
+use tracing::{Instrument, Span};
 use utoipa::ToSchema;
 
 use crate::error::causes;
+use crate::metrics::{Metered, method_of};
 use crate::openapi::words;
 use crate::request_id::RequestId;
 use crate::{ApiError, Services};
@@ -35,15 +39,10 @@ pub async fn envelope(
     let now = || services.as_ref().map_or(Timestamp::EPOCH, |services| services.clock.now());
     let make = || services.as_ref().map_or_else(String::new, |s| s.ids.next().to_string());
     let id = RequestId::settle(&request, make);
-    let span = tracing::info_span!(
-        "http.request",
-        request_id = %id.0,
-        method = %request.method(),
-        route = tracing::field::Empty,
-        status = tracing::field::Empty,
-        api_key = tracing::field::Empty,
-    );
+    let meter = Metered::begin(&request);
+    let span = span_of(&request, &id, meter.route());
     request.extensions_mut().insert(RequestSpan(span.clone()));
+    let running = services.as_ref().map(|services| services.traffic.begin());
     let cors = services.as_ref().map(|services| services.cors.clone()).unwrap_or_default();
     let origin = request.headers().get(header::ORIGIN).cloned();
     let answer = async {
@@ -59,14 +58,16 @@ pub async fn envelope(
         if answer.response().error().is_some() {
             answer = enclose(answer, &id, now());
         }
-        let current = tracing::Span::current();
-        // The route's template: a path can hold a number.
-        current.record("route", answer.request().match_pattern().unwrap_or_default());
-        current.record("status", answer.status().as_u16());
+        tell(answer.status());
         tracing::debug!("answered");
         Ok(answer)
     };
-    let mut answer = answer.instrument(span).await?;
+    let answer = answer.instrument(span).await;
+    meter.end(answer.as_ref().map_or(StatusCode::INTERNAL_SERVER_ERROR, |answer| answer.status()));
+    let mut answer = answer?;
+    if running.is_some_and(|running| running.is_last_of_its_connection()) {
+        answer.response_mut().head_mut().set_connection_type(ConnectionType::Close);
+    }
     let headers = answer.headers_mut();
     id.write_to(headers);
     protect(headers);
@@ -74,9 +75,47 @@ pub async fn envelope(
     Ok(answer)
 }
 
+/// The span of a request, a part of the caller's trace where it has one.
+fn span_of(request: &ServiceRequest, id: &RequestId, route: &str) -> Span {
+    let method = method_of(request);
+    let span = tracing::info_span!(
+        "http.request",
+        otel.name = format!("{method} {route}"),
+        otel.kind = "server",
+        otel.status_code = Empty,
+        request_id = %id.0,
+        trace_id = Empty,
+        method,
+        route,
+        status = Empty,
+        api_key = Empty,
+        twilio_sid = Empty,
+        phone = Empty,
+        conversation_id = Empty,
+        message_id = Empty,
+    );
+    let sent = request.headers().get(trace_context::HEADER).and_then(|value| value.to_str().ok());
+    if let Some(parent) = sent.and_then(TraceParent::parse) {
+        parent.adopt(&span);
+    }
+    if let Some(own) = TraceParent::of(&span) {
+        span.record("trace_id", own.trace_id());
+    }
+    span
+}
+
+/// Says in the current span how it ended.
+fn tell(status: StatusCode) {
+    let span = Span::current();
+    span.record("status", status.as_u16());
+    if status.is_server_error() {
+        span.record("otel.status_code", "ERROR");
+    }
+}
+
 /// The span of a whole request, for what is found out further in.
 #[derive(Clone)]
-pub(crate) struct RequestSpan(tracing::Span);
+pub(crate) struct RequestSpan(Span);
 
 impl RequestSpan {
     /// Adds what was found out.
@@ -107,7 +146,7 @@ fn protect(headers: &mut HeaderMap) {
 /// is outside, which makes the answer of it.
 fn panicked(id: &RequestId, now: Timestamp) -> Error {
     let status = StatusCode::INTERNAL_SERVER_ERROR;
-    tracing::Span::current().record("status", status.as_u16());
+    tell(status);
     // What it panicked with is not repeated: it may be about a person.
     tracing::error!("a handler panicked");
     let error = ApiError::Internal("a handler panicked".into());

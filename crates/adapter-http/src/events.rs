@@ -11,7 +11,6 @@ use domain::message::Direction;
 use domain::tenant::TenantId;
 use domain::text::Text;
 use futures_util::stream;
-use tokio::time::Instant;
 
 use crate::access::Scope;
 use crate::parameters::Parameters;
@@ -25,9 +24,6 @@ const HEARTBEAT: Duration = Duration::from_secs(15);
 const RETRY_MILLIS: u32 = 2000;
 /// So many events are in the memory of one listener at most.
 const PAGE: u32 = 64;
-
-pub(crate) const PARAMETERS: &[&str] =
-    &["types", "conversation_id", "phone", "tenant_id", "direction", "last_event_id"];
 
 const CURSOR: &str = "must be the id of an event of this stream";
 
@@ -46,7 +42,6 @@ pub(crate) async fn read(
     parameters: web::Query<Parameters>,
 ) -> Result<HttpResponse, ApiError> {
     services.allow(&request, Scope::Read)?;
-    parameters.expect(PARAMETERS)?;
     let filter = filter_of(&services, &parameters)?;
     let seen = last_seen(&request, &parameters)?;
     let too_many = || ApiError::Unavailable("too many listen to this process".into());
@@ -55,10 +50,9 @@ pub(crate) async fn read(
         Some(cursor) => cursor,
         None => services.events.now().await?,
     };
-    let told = Told { listener, cursor, filter, greeted: false, silent_since: Instant::now() };
+    let told = Told { listener, cursor, filter, greeted: false };
     let pieces = stream::unfold(told, |mut told| async {
         let piece = told.next().await?;
-        told.silent_since = Instant::now();
         Some((Ok::<_, actix_web::Error>(web::Bytes::from(piece)), told))
     });
     Ok(HttpResponse::Ok()
@@ -75,7 +69,6 @@ struct Told {
     cursor: EventCursor,
     filter: EventFilter,
     greeted: bool,
-    silent_since: Instant,
 }
 
 impl Told {
@@ -94,11 +87,10 @@ impl Told {
             let events = events.inspect_err(|error| tracing::warn!(%error, "a stream breaks off"));
             let events = events.ok()?;
             let Some(last) = events.last() else {
-                let rest = HEARTBEAT.saturating_sub(self.silent_since.elapsed());
-                if self.listener.wait(rest).await {
+                if self.listener.wait(HEARTBEAT).await {
                     continue;
                 }
-                return Some(self.still_here());
+                return Some(format!(": still here\nid: {}\n\n", self.cursor));
             };
             self.cursor = last.cursor;
             let wanted = events.iter().filter(|event| self.filter.passes(event));
@@ -106,15 +98,7 @@ impl Told {
             if !frames.is_empty() {
                 return Some(frames);
             }
-            // However much happens that this listener does not want.
-            if self.silent_since.elapsed() >= HEARTBEAT {
-                return Some(self.still_here());
-            }
         }
-    }
-
-    fn still_here(&self) -> String {
-        format!(": still here\nid: {}\n\n", self.cursor)
     }
 }
 

@@ -77,6 +77,17 @@ impl Fields {
         }
     }
 
+    /// Takes an id: a text, or the number that it was before it was imported.
+    pub(crate) fn id(&mut self, field: &'static str) -> Result<Option<String>, Invalid> {
+        match self.0.get(field).and_then(Value::as_u64) {
+            Some(number) => {
+                self.0.remove(field);
+                Ok(Some(number.to_string()))
+            }
+            None => self.text(field),
+        }
+    }
+
     /// Takes a field that says yes or no.
     pub(crate) fn flag(&mut self, field: &'static str) -> Result<Option<bool>, Invalid> {
         match self.0.remove(field) {
@@ -181,6 +192,16 @@ mod tests {
         for wrong in ["\"a\"", "[1]", "[null]", "{}"] {
             let error = known(&format!("{{\"list\": {wrong}}}")).texts("list").unwrap_err();
             assert_eq!(error.to_string(), "list: must be a list of strings");
+        }
+    }
+
+    #[test]
+    fn an_id_is_a_text_or_a_number() {
+        for (body, id) in [("17", "17"), ("\"17\"", "17"), ("\"x\"", "x")] {
+            assert_eq!(known(&format!("{{\"to\": {body}}}")).id("to"), Ok(Some(id.to_owned())));
+        }
+        for wrong in ["-1", "1.5", "true", "[]"] {
+            assert!(known(&format!("{{\"to\": {wrong}}}")).id("to").is_err(), "{wrong}");
         }
     }
 

@@ -26,12 +26,14 @@ mod limits;
 mod messages;
 mod metrics;
 mod openapi;
+mod origin;
 mod outside;
 mod parameters;
 mod request_id;
 mod sending;
 mod subscriptions;
 mod tail;
+mod traffic;
 mod views;
 mod waiting;
 mod webhooks;
@@ -40,6 +42,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::{Resource, Route, guard, web};
+use domain::backfill::Backfill;
 use domain::backlog::Backlog;
 use domain::inbox::Inbox;
 use domain::notify::Subscriptions;
@@ -58,6 +61,7 @@ pub use health::{Check, Health};
 pub use limits::{LimitSettings, Limits};
 pub use outside::Probe;
 pub use tail::EventTail;
+pub use traffic::Traffic;
 pub use webhooks::MAX_BODY_BYTES;
 
 /// Everything that the endpoints need.
@@ -71,6 +75,8 @@ pub struct Services {
     pub inbox: Inbox,
     /// Takes delivery reports in.
     pub receipts: Receipts,
+    /// Finds what webhooks did not bring, where an account is configured.
+    pub backfill: Option<Backfill>,
     /// Reads what was said.
     pub threads: Threads,
     /// Sends, where an account to send from is configured.
@@ -93,6 +99,8 @@ pub struct Services {
     pub cors: Cors,
     /// How the service is.
     pub health: Health,
+    /// The requests that run.
+    pub traffic: Traffic,
     /// Tells the time.
     pub clock: Arc<dyn Clock>,
     /// Makes request ids.

@@ -5,20 +5,22 @@ use std::time::Duration;
 use actix_web::{HttpRequest, HttpResponse, web};
 use domain::error::{Error, Invalid};
 use domain::message::{Message, MessageId};
+use domain::origin::Origin;
 use domain::outbound::{CANCELED, EXHAUSTED, EXPIRED, NOT_SENT, Outgoing, SendState};
 use domain::outbox::{Outbox, SendRequest, Taken};
+use domain::phone::masked;
 use domain::ports::{Attended, Dispatched};
 use serde::Serialize;
-use tracing::field::{Empty, display};
-use tracing::{Instrument, Span};
+use tracing::Instrument;
 use utoipa::ToSchema;
 
 use crate::access::Scope;
+use crate::envelope::RequestSpan;
 use crate::error::{Category, SendFailure, causes};
 use crate::fields::Fields;
 use crate::openapi::words;
 use crate::waiting::Waiting;
-use crate::{ApiError, Services, codes};
+use crate::{ApiError, Services, codes, origin};
 
 /// Every field of the request; `phone_number` and `message` are other names of `to` and `body`.
 pub(crate) const FIELDS: &[&str] = &[
@@ -60,7 +62,7 @@ pub(crate) struct SentBody {
 }
 
 /// Takes a text in, waits a little for its outcome, and tells it.
-#[tracing::instrument(name = "http.send", skip_all, fields(message_id = Empty))]
+#[tracing::instrument(name = "http.send", skip_all)]
 pub(crate) async fn send(
     services: web::Data<Services>,
     request: HttpRequest,
@@ -69,11 +71,14 @@ pub(crate) async fn send(
     let caller = services.allow(&request, Scope::Send)?.name().to_owned();
     let outbox = services.outbox()?;
     let key = idempotency_key(&request)?;
-    let wanted = read_request(&request, payload).await?;
+    let mut wanted = read_request(&request, payload).await?;
+    resolve_imported(&services, &mut wanted).await?;
     let waiting = Waiting::new(&request);
-    let asked = Asked { caller, key, wanted };
+    let asked = Asked { caller, key, wanted, origin: origin::of(&request) };
     let (taken, running) = take_in(&services, asked, waiting.attended()).await?;
-    Span::current().record("message_id", display(taken.message.id));
+    RequestSpan::record(&request, "message_id", &taken.message.id.to_string());
+    RequestSpan::record(&request, "conversation_id", &taken.message.conversation.to_string());
+    RequestSpan::record(&request, "phone", &masked(taken.message.to_number.as_str()));
     let (outgoing, dispatched) = outcome(&services, outbox, taken.message, running).await;
     let answer = answer(outbox, &outgoing)?;
     let recorded = dispatched && waiting.is_counted_on();
@@ -90,6 +95,7 @@ struct Asked {
     caller: String,
     key: Option<String>,
     wanted: SendRequest,
+    origin: Origin,
 }
 
 fn idempotency_key(request: &HttpRequest) -> Result<Option<String>, Invalid> {
@@ -110,12 +116,22 @@ async fn read_request(
     Ok(SendRequest {
         to: fields.text_or("to", "phone_number")?,
         body: fields.text_or("body", "message")?,
-        conversation_id: fields.text("conversation_id")?,
+        conversation_id: fields.id("conversation_id")?,
         workflow_type: fields.text("workflow_type")?,
         workflow_id: fields.text("workflow_id")?,
         media_urls: fields.texts("media_urls")?,
         from: fields.text("from")?,
     })
+}
+
+/// Callers of the program that was here before know its conversations by their old ids.
+async fn resolve_imported(services: &Services, wanted: &mut SendRequest) -> Result<(), ApiError> {
+    if let Some(text) = wanted.conversation_id.as_deref()
+        && let Some(id) = services.threads.imported_conversation(text.trim()).await?
+    {
+        wanted.conversation_id = Some(id.to_string());
+    }
+    Ok(())
 }
 
 /// Takes the message in and has it sent. Goes on without its caller: what is committed must be
@@ -125,9 +141,9 @@ async fn take_in(
     asked: Asked,
     attended: Attended,
 ) -> Result<(Taken, Option<Dispatched>), ApiError> {
-    let (outbox, dispatcher) = (services.outbox()?.clone(), services.dispatcher.clone());
+    let Asked { caller, key, wanted, origin } = asked;
+    let (outbox, dispatcher) = (services.outbox()?.caused_by(origin), services.dispatcher.clone());
     let work = async move {
-        let Asked { caller, key, wanted } = asked;
         let mut taken = outbox.accept(&caller, key.as_deref(), &wanted).await?;
         let running = taken.job.take().map(|job| dispatcher.dispatch(job, attended));
         Ok::<_, Error>((taken, running))

@@ -69,7 +69,7 @@ impl MonitorClient {
 #[async_trait]
 impl TenantDirectory for MonitorClient {
     /// Blank text and nothing but dots are nobody's, and are not asked for.
-    #[tracing::instrument(name = "monitor.look_up", skip_all)]
+    #[tracing::instrument(name = "monitor.look_up", skip_all, fields(otel.kind = "client"))]
     async fn look_up(&self, spelling: &Text) -> Result<TenantMatch, DirectoryError> {
         let Some(path) = self.lookup_path.of(spelling.as_str()) else {
             return Ok(TenantMatch::Nobody);
@@ -78,7 +78,7 @@ impl TenantDirectory for MonitorClient {
     }
 
     /// A GET of the base URL: any answer but a 5xx will do. It proves neither the path nor the key.
-    #[tracing::instrument(name = "monitor.check", skip_all)]
+    #[tracing::instrument(name = "monitor.check", skip_all, fields(otel.kind = "client"))]
     async fn check(&self) -> Result<(), DirectoryError> {
         Ok(self.service.check().await?)
     }

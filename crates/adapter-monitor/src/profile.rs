@@ -67,7 +67,7 @@ impl ProfileClient {
 impl TenantProfiles for ProfileClient {
     /// Every failure but a wrong question is [`DirectoryError::Unavailable`]; only those that may
     /// pass within seconds are waited for here.
-    #[tracing::instrument(name = "profile.set_language", skip_all)]
+    #[tracing::instrument(name = "profile.set_language", skip_all, fields(otel.kind = "client"))]
     async fn set_language(
         &self,
         tenant: &TenantId,

@@ -3,6 +3,7 @@
 use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderMap, HeaderValue};
 use reqwest::{Method, RequestBuilder, redirect, retry};
 use secrecy::{ExposeSecret, SecretString};
+use trace_context::TraceParent;
 
 use crate::base_url::BaseUrl;
 use crate::fault::{self, Fault};
@@ -41,7 +42,11 @@ impl Service {
 
     /// A request to what is at `path`, which begins with a slash and may have a query.
     pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
-        self.http.request(method, format!("{}{path}", self.base_url.as_str()))
+        let request = self.http.request(method, format!("{}{path}", self.base_url.as_str()));
+        match TraceParent::current() {
+            Some(parent) => request.header(trace_context::HEADER, parent.to_string()),
+            None => request,
+        }
     }
 
     /// Whether there is anybody. A GET of the base URL asks about no number and changes nothing,

@@ -146,10 +146,16 @@ async fn enqueue(
     waits: bool,
 ) -> QueryResult<()> {
     let mut queued = conversation.follow_ups(&new.follow_ups());
-    let send = NewJob { id: new.send_job, job: new.job(conversation.id), run_at: new.accepted_at };
+    let send = NewJob {
+        id: new.send_job,
+        job: new.job(conversation.id),
+        run_at: new.accepted_at,
+        origin: new.origin.clone(),
+    };
     if waits {
         queued.push(send);
-        return jobs::enqueue(conn, &queued).await;
+        jobs::enqueue(conn, &queued).await?;
+        return Ok(());
     }
     try_join!(jobs::enqueue(conn, &queued), jobs::enqueue_leased(conn, &send, new.lease_until))?;
     Ok(())

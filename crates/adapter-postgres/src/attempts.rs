@@ -3,11 +3,11 @@
 use diesel::prelude::*;
 use diesel_async::{AsyncConnection, AsyncPgConnection};
 use domain::message::{StatusEvent, TwilioSid};
-use domain::outbound::{AttemptEnd, NewAttempt, SendState};
+use domain::outbound::{AttemptEnd, Moved, NewAttempt, SendState};
 use domain::ports::{AttemptRecorded, Begun, MessageKey, SendOutcome};
 use futures_util::try_join;
 
-use crate::locks::hold_sid;
+use crate::locks::hold_sids;
 use crate::{events, idempotency, jobs, outgoing};
 
 /// Begins an attempt, if the job is still the worker's for long enough.
@@ -51,7 +51,8 @@ pub(crate) async fn record(
             outgoing::write(conn, &outgoing, &step, Some(end.ticket), end.at),
             mark_attended(conn, end, step.after.state()),
         )?;
-        Ok(Some(AttemptRecorded { outgoing: step.after, overturned: step.overturned }))
+        let moved = Moved::between(&outgoing.message, &step.after.message);
+        Ok(Some(AttemptRecorded { outgoing: step.after, overturned: step.overturned, moved }))
     })
     .await
 }
@@ -64,7 +65,8 @@ async fn hold_parked(
     let Some(sid) = sid else {
         return Ok(Vec::new());
     };
-    let ((), parked) = try_join!(hold_sid(conn, sid), events::parked(conn, sid))?;
+    let sids = [sid.as_str()];
+    let ((), parked) = try_join!(hold_sids(conn, &sids), events::parked(conn, &sids))?;
     Ok(parked)
 }
 

@@ -1,12 +1,15 @@
 //! A conversation, as whatever happens in it writes it.
 
 use diesel::prelude::*;
+use diesel::sql_types::{Array, Float4, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
 use domain::conversation::{Conversation, ConversationId};
 use domain::ports::{Annotated, Annotation, ConversationKey};
+use time::OffsetDateTime;
+use uuid::Uuid;
 
 use crate::prepared::Prepared;
-use crate::rows::ConversationRow;
+use crate::rows::{ConversationRow, column, json_text, read_conversations};
 use crate::schema::sms_conversations;
 
 /// Writes it where there is none with its address.
@@ -17,6 +20,122 @@ pub(crate) async fn open(mut conn: &AsyncPgConnection, opened: &Conversation) ->
         .execute(&mut conn)
         .await?;
     Ok(())
+}
+
+/// Writes those that have an address which no conversation has, each unless the message that would
+/// open it is there already: `sids` has one for each. Of several with one address the first counts.
+pub(crate) async fn open_unless_known(
+    mut conn: &AsyncPgConnection,
+    opened: &[Conversation],
+    sids: &[&str],
+) -> QueryResult<()> {
+    let languages = opened.iter().map(LanguageColumns::of).collect::<QueryResult<Vec<_>>>()?;
+    let insert = diesel::sql_query(
+        "insert into sms_conversations (id, phone_number_canonical, phone_number_original, \
+             language_detected, language_confidence, language_evidence, created_at, updated_at) \
+         select distinct on (canonical) id, canonical, original, detected, confidence, \
+             evidence::jsonb, created_at, created_at \
+         from unnest($1, $2, $3, $4, $5, $6, $7, $8) with ordinality \
+             as new (id, canonical, original, detected, confidence, evidence, created_at, sid, nth) \
+         where not exists (select from sms_messages where twilio_sid = sid) \
+         order by canonical, nth \
+         on conflict (phone_number_canonical) do nothing",
+    )
+    .bind::<Array<SqlUuid>, _>(column(opened, |new| new.id.0))
+    .bind::<Array<Text>, _>(column(opened, |new| new.phone_number_canonical.as_str()))
+    .bind::<Array<Text>, _>(column(opened, |new| new.phone_number_original.as_str()))
+    .bind::<Array<Text>, _>(column(&languages, |language| language.detected))
+    .bind::<Array<Float4>, _>(column(&languages, |language| language.confidence))
+    .bind::<Array<Text>, _>(column(&languages, |language| language.evidence.as_str()))
+    .bind::<Array<Timestamptz>, _>(column(opened, |new| OffsetDateTime::from(new.created_at)))
+    .bind::<Array<Text>, _>(sids);
+    Prepared(insert).execute(&mut conn).await?;
+    Ok(())
+}
+
+/// The conversations with these addresses; nobody else changes them until the transaction ends.
+pub(crate) async fn lock_all(
+    mut conn: &AsyncPgConnection,
+    addresses: &[String],
+) -> QueryResult<Vec<Conversation>> {
+    let locked = sms_conversations::table
+        .filter(sms_conversations::phone_number_canonical.eq_any(addresses))
+        .order(sms_conversations::id)
+        .select(ConversationRow::as_select())
+        .for_no_key_update();
+    read_conversations(Prepared(locked).load(&mut conn).await?)
+}
+
+/// Waits until nobody else changes these; then nobody does until the transaction ends.
+pub(crate) async fn hold(
+    mut conn: &AsyncPgConnection,
+    conversations: &[ConversationId],
+) -> QueryResult<()> {
+    // One cannot come in the wrong order.
+    if conversations.len() < 2 {
+        return Ok(());
+    }
+    let hold = sms_conversations::table
+        .filter(sms_conversations::id.eq_any(column(conversations, |id| id.0)))
+        .order(sms_conversations::id)
+        .select(sms_conversations::id)
+        .for_no_key_update();
+    let _: Vec<Uuid> = Prepared(hold).load(&mut conn).await?;
+    Ok(())
+}
+
+/// Writes what texts to us have made of these, which are locked.
+pub(crate) async fn update_after_texts(
+    mut conn: &AsyncPgConnection,
+    conversations: &[Conversation],
+) -> QueryResult<()> {
+    if conversations.is_empty() {
+        return Ok(());
+    }
+    let languages =
+        conversations.iter().map(LanguageColumns::of).collect::<QueryResult<Vec<_>>>()?;
+    let update = diesel::sql_query(
+        "update sms_conversations set language_detected = detected, \
+             language_confidence = confidence, language_evidence = evidence::jsonb, \
+             our_number = changed.our_number, last_message_at = changed.last_message_at, \
+             updated_at = changed.updated_at \
+         from unnest($1, $2, $3, $4, $5, $6, $7) as changed (id, detected, confidence, evidence, \
+             our_number, last_message_at, updated_at) \
+         where sms_conversations.id = changed.id",
+    )
+    .bind::<Array<SqlUuid>, _>(column(conversations, |known| known.id.0))
+    .bind::<Array<Text>, _>(column(&languages, |language| language.detected))
+    .bind::<Array<Float4>, _>(column(&languages, |language| language.confidence))
+    .bind::<Array<Text>, _>(column(&languages, |language| language.evidence.as_str()))
+    .bind::<Array<Nullable<Text>>, _>(column(conversations, |known| {
+        known.our_number.as_ref().map(domain::text::Text::as_str)
+    }))
+    .bind::<Array<Nullable<Timestamptz>>, _>(column(conversations, |known| {
+        known.last_message_at.map(OffsetDateTime::from)
+    }))
+    .bind::<Array<Timestamptz>, _>(column(conversations, |known| {
+        OffsetDateTime::from(known.updated_at)
+    }));
+    Prepared(update).execute(&mut conn).await?;
+    Ok(())
+}
+
+/// The columns of a conversation's language, as elements of arrays.
+struct LanguageColumns {
+    detected: &'static str,
+    confidence: f32,
+    evidence: String,
+}
+
+impl LanguageColumns {
+    fn of(conversation: &Conversation) -> QueryResult<Self> {
+        let preference = &conversation.language;
+        Ok(Self {
+            detected: preference.language.as_str(),
+            confidence: preference.confidence.fraction(),
+            evidence: json_text(&preference.evidence)?,
+        })
+    }
 }
 
 /// The conversation with that address or id; nobody else changes it until the transaction ends.

@@ -1,42 +1,88 @@
 //! The reports about a message, and those that wait for one.
 
+use std::collections::HashSet;
+
 use diesel::prelude::*;
+use diesel::sql_types::{Array, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use domain::message::{MessageId, StatusEvent, TwilioSid};
-use domain::ports::NewStatusEvent;
+use futures_util::future::try_join_all;
+use time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::prepared::Prepared;
-use crate::rows::{StatusEventRow, UnreadableRow};
+use crate::rows::{StatusEventRow, UnreadableRow, column, raw_text};
 use crate::schema::sms_message_status_events::dsl;
 
-/// Writes the event unless the same report is there already.
+/// Writes the events, except those whose report is there already.
 pub(crate) async fn insert(
     mut conn: &AsyncPgConnection,
-    event: &NewStatusEvent,
-    message: Option<MessageId>,
+    events: &[StatusEvent],
 ) -> QueryResult<()> {
-    diesel::insert_into(dsl::sms_message_status_events)
-        .values(StatusEventRow::from(event.stored_for(message)))
-        .on_conflict_do_nothing()
-        .execute(&mut conn)
-        .await?;
+    let raw = events.iter().map(|event| raw_text(&event.raw)).collect::<QueryResult<Vec<_>>>()?;
+    let insert = diesel::sql_query(
+        "insert into sms_message_status_events (id, message_id, twilio_sid, provider_status, \
+             event_status, error_code, raw_webhook_data, created_at) \
+         select id, message_id, twilio_sid, provider_status, event_status, error_code, \
+             raw::jsonb, created_at \
+         from unnest($1, $2, $3, $4, $5, $6, $7, $8) as new (id, message_id, twilio_sid, \
+             provider_status, event_status, error_code, raw, created_at) \
+         on conflict do nothing",
+    )
+    .bind::<Array<SqlUuid>, _>(column(events, |event| event.id.0))
+    .bind::<Array<Nullable<SqlUuid>>, _>(column(events, |event| event.message.map(|id| id.0)))
+    .bind::<Array<Text>, _>(column(events, |event| event.twilio_sid.as_str()))
+    .bind::<Array<Text>, _>(column(events, |event| event.provider_status.as_str()))
+    .bind::<Array<Text>, _>(column(events, |event| event.event_status.as_str()))
+    .bind::<Array<Nullable<Text>>, _>(column(events, |event| event.error_code.as_deref()))
+    .bind::<Array<Nullable<Text>>, _>(raw)
+    .bind::<Array<Timestamptz>, _>(column(events, |event| OffsetDateTime::from(event.created_at)));
+    Prepared(insert).execute(&mut conn).await?;
     Ok(())
 }
 
-/// The reports about that SID which wait for their message. Who holds the SID has them alone.
+/// The reports about these SIDs which wait for their messages. Who holds the SIDs has them alone.
 pub(crate) async fn parked(
     mut conn: &AsyncPgConnection,
-    sid: &TwilioSid,
+    sids: &[&str],
 ) -> QueryResult<Vec<StatusEvent>> {
-    let rows: Vec<StatusEventRow> = dsl::sms_message_status_events
-        .filter(dsl::twilio_sid.eq(sid.as_str()))
+    let parked = dsl::sms_message_status_events
+        .filter(dsl::twilio_sid.eq_any(sids))
         .filter(dsl::message_id.is_null())
         .order(dsl::id)
-        .select(StatusEventRow::as_select())
-        .load(&mut conn)
-        .await?;
-    read(rows)
+        .select(StatusEventRow::as_select());
+    read(Prepared(parked).load(&mut conn).await?)
+}
+
+/// The SIDs, of these, that reports wait for; nearly always none.
+pub(crate) async fn parked_sids(
+    mut conn: &AsyncPgConnection,
+    sids: &[&str],
+) -> QueryResult<HashSet<TwilioSid>> {
+    let parked = dsl::sms_message_status_events
+        .filter(dsl::twilio_sid.eq_any(sids))
+        .filter(dsl::message_id.is_null())
+        .select(dsl::twilio_sid);
+    let sids: Vec<String> = Prepared(parked).load(&mut conn).await?;
+    let sids = sids.iter().map(|sid| TwilioSid::parse(sid));
+    Ok(sids.collect::<Result<_, _>>().map_err(|_| UnreadableRow("twilio_sid"))?)
+}
+
+/// Gives the reports that wait for these SIDs to their messages.
+pub(crate) async fn attach_by_sid(
+    conn: &AsyncPgConnection,
+    awaited: &[(MessageId, TwilioSid)],
+) -> QueryResult<()> {
+    let attach = awaited.iter().map(async |(MessageId(message), sid)| {
+        let mut conn = conn;
+        let parked = dsl::sms_message_status_events
+            .filter(dsl::twilio_sid.eq(sid.as_str()))
+            .filter(dsl::message_id.is_null());
+        let attach = diesel::update(parked).set(dsl::message_id.eq(*message));
+        Prepared(attach).execute(&mut conn).await
+    });
+    try_join_all(attach).await?;
+    Ok(())
 }
 
 /// Gives such reports to the message.

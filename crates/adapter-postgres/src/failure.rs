@@ -1,5 +1,7 @@
 //! What a caller may do about a failure: try again, or not.
 
+use std::sync::Arc;
+
 use diesel::result::DatabaseErrorKind;
 use diesel::result::Error as QueryError;
 use domain::ports::StoreError;
@@ -9,6 +11,26 @@ use domain::ports::StoreError;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the database did not answer in time")]
 pub(crate) struct DeadlinePassed;
+
+/// Why a call that shares a transaction with others got no answer, although it may be right.
+#[derive(Debug, Clone, thiserror::Error)]
+pub(crate) enum NoAnswer {
+    /// To wait would only make it worse.
+    #[error("too many calls are waiting")]
+    QueueFull,
+    /// Whoever should answer has ended.
+    #[error("nobody is left to answer")]
+    Gone,
+    /// The transaction failed, for a reason that is not the call's.
+    #[error("the transaction that the call shared was not committed")]
+    NotCommitted(#[source] Arc<StoreError>),
+}
+
+impl From<NoAnswer> for StoreError {
+    fn from(reason: NoAnswer) -> Self {
+        Self::Unavailable(reason.into())
+    }
+}
 
 /// Names what will fail again; everything else may work later. It is this way round because
 /// diesel-async tells apart few of the server's errors: a deadlock, a timeout and a server that
@@ -21,7 +43,8 @@ pub(crate) fn classify(error: QueryError) -> StoreError {
     }
 }
 
-fn is_permanent(error: &QueryError) -> bool {
+/// Whether the same call will fail again.
+pub(crate) fn is_permanent(error: &QueryError) -> bool {
     use DatabaseErrorKind as Kind;
     matches!(
         error,

@@ -7,6 +7,7 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use domain::conversation::{Conversation, ConversationId};
 use domain::job::{JobId, JobState};
 use domain::message::{Message, MessageDetail, MessageId, StatusEvent};
+use domain::origin::Origin;
 use domain::ports::MessageKey;
 use domain::tenant::TenantId;
 use domain::testing::{Everything, Inspect, JobRecord};
@@ -120,6 +121,8 @@ struct JobRecordRow {
     failures: i32,
     last_error: Option<String>,
     lease_expires_at: Option<OffsetDateTime>,
+    request_id: Option<String>,
+    traceparent: Option<String>,
 }
 
 impl From<JobRecordRow> for JobRecord {
@@ -135,6 +138,7 @@ impl From<JobRecordRow> for JobRecord {
             failures: row.failures.try_into().unwrap(),
             last_error: row.last_error,
             lease_expires_at: row.lease_expires_at.map(Timestamp::from),
+            origin: Origin { request_id: row.request_id, traceparent: row.traceparent },
         }
     }
 }

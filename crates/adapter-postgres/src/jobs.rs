@@ -17,7 +17,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::prepared::{Prepared, Rows};
-use crate::rows::{DueRow, JobRow, JobViewRow, UnreadableRow, stored_count};
+use crate::rows::{DueRow, JobRow, JobViewRow, UnreadableRow, column, stored_count};
 use crate::schema::{jobs, sms_conversations};
 
 /// Takes jobs that are due for a worker, the longest due first.
@@ -88,7 +88,7 @@ async fn lock_where(
     except: &[Uuid],
 ) -> QueryResult<Vec<DueRow>> {
     let query = format!(
-        "select id, kind, payload, attempts, failures, run_at, place from jobs \
+        "select id, kind, payload, attempts, failures, run_at, place, request_id, traceparent from jobs \
          where {condition} and id <> all($3) \
              and (lane is null or not exists ( \
                  select 1 from jobs earlier \
@@ -184,27 +184,31 @@ impl<'a> Change<'a> {
     }
 }
 
-/// Writes the jobs of which no unfinished one has the key, sent together.
-pub(crate) async fn enqueue(conn: &AsyncPgConnection, new: &[NewJob]) -> QueryResult<()> {
-    try_join_all(new.iter().map(|job| enqueue_one(conn, job))).await?;
-    Ok(())
-}
-
-async fn enqueue_one(mut conn: &AsyncPgConnection, new: &NewJob) -> QueryResult<usize> {
-    diesel::insert_into(jobs::table)
-        .values(JobRow::from(new))
-        .on_conflict_do_nothing()
-        .execute(&mut conn)
-        .await
-}
-
-/// The same for many at once; gives how many were written.
-pub(crate) async fn enqueue_many(
-    mut conn: &AsyncPgConnection,
-    new: &[NewJob],
-) -> QueryResult<usize> {
-    let rows: Vec<JobRow> = new.iter().map(JobRow::from).collect();
-    diesel::insert_into(jobs::table).values(rows).on_conflict_do_nothing().execute(&mut conn).await
+/// Writes the jobs of which no unfinished one has the key; gives how many. Jobs of several
+/// conversations come in the order of these.
+pub(crate) async fn enqueue(mut conn: &AsyncPgConnection, new: &[NewJob]) -> QueryResult<usize> {
+    if new.is_empty() {
+        return Ok(0);
+    }
+    let insert = diesel::sql_query(
+        "insert into jobs (id, kind, unique_key, payload, lane, run_at, created_at, updated_at, \
+             request_id, traceparent, state) \
+         select id, kind, unique_key, payload, lane, run_at, run_at, run_at, request_id, \
+             traceparent, 'queued' \
+         from unnest($1, $2, $3, $4, $5, $6, $7, $8) with ordinality \
+             as new (id, kind, unique_key, payload, lane, run_at, request_id, traceparent, nth) \
+         order by nth \
+         on conflict do nothing",
+    )
+    .bind::<Array<SqlUuid>, _>(column(new, |new| new.id.0))
+    .bind::<Array<Text>, _>(column(new, |new| new.job.kind()))
+    .bind::<Array<Text>, _>(column(new, |new| new.job.unique_key()))
+    .bind::<Array<Jsonb>, _>(column(new, |new| new.job.payload()))
+    .bind::<Array<Nullable<SqlUuid>>, _>(column(new, |new| new.job.lane()))
+    .bind::<Array<Timestamptz>, _>(column(new, |new| OffsetDateTime::from(new.run_at)))
+    .bind::<Array<Nullable<Text>>, _>(column(new, |new| new.origin.request_id.as_deref()))
+    .bind::<Array<Nullable<Text>>, _>(column(new, |new| new.origin.traceparent.as_deref()));
+    Prepared(insert).execute(&mut conn).await
 }
 
 /// Writes a job that this process has claimed already.

@@ -1,14 +1,16 @@
 //! What calls wait for, and in which order, so that no two ever wait for each other:
-//! a SID, an idempotency key, a tenant or the reconciliation, then a message, then its conversation
-//! (several in the order of their ids), then jobs, then rows of keys. What a call does not need it
-//! leaves out; it never goes back.
+//! a SID, an idempotency key, a tenant or the reconciliation, then a message, then conversations that
+//! are opened (in the order of their addresses), then those that are there, then jobs (in the order
+//! of their conversations), then rows of keys. Several SIDs are held in the order of their hashes,
+//! several messages or conversations locked in that of their ids. What a call does not need it leaves
+//! out; it never goes back.
 
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Nullable, Text, Uuid as SqlUuid};
+use diesel::sql_types::{Array, BigInt, Nullable, Text, Uuid as SqlUuid};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use domain::conversation::ConversationId;
 use domain::idempotency::IdempotencyClaim;
-use domain::message::{Message, MessageId, TwilioSid};
+use domain::message::{Message, MessageId};
 use domain::ports::MessageKey;
 use domain::tenant::TenantId;
 
@@ -29,14 +31,23 @@ const OF_KEYS: i64 = 1;
 const OF_TENANTS: i64 = 2;
 const OF_THE_QUEUE: i64 = 3;
 
-/// Waits until no other transaction works on what Twilio calls by that SID, then lets none until
+/// Waits until no other transaction works on what Twilio calls by these SIDs, then lets none until
 /// this one ends.
 ///
 /// A message and a report about it can arrive at the same instant, each in a transaction that does
 /// not see the other's row. With this, whoever comes second sees what the first has committed, so
 /// that no report stays parked beside its message.
-pub(crate) async fn hold_sid(conn: &AsyncPgConnection, sid: &TwilioSid) -> QueryResult<()> {
-    hold(conn, sid.as_str(), OF_SIDS).await
+pub(crate) async fn hold_sids(mut conn: &AsyncPgConnection, sids: &[&str]) -> QueryResult<()> {
+    let hold = diesel::sql_query(
+        "select pg_advisory_xact_lock(key) from ( \
+             select distinct hashtextextended(sid, $2) as key from unnest($1) as sids (sid) \
+             order by key offset 0 \
+         ) as keys",
+    )
+    .bind::<Array<Text>, _>(sids)
+    .bind::<BigInt, _>(OF_SIDS);
+    Prepared(hold).execute(&mut conn).await?;
+    Ok(())
 }
 
 /// The same for requests with that idempotency key, which may have no row yet.

@@ -20,13 +20,15 @@ use crate::settings::{InvalidSettings, PgSettings};
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../../migrations/postgres");
 
 /// The names of our tables.
-const TABLES: [&str; 9] = [
+const TABLES: [&str; 11] = [
     "sms_conversations",
     "sms_messages",
     "sms_message_status_events",
     "sms_send_attempts",
     "idempotency_keys",
     "jobs",
+    "backfill_lists",
+    "imported_conversations",
     "sms_events",
     "sms_subscriptions",
     "sms_event_deliveries",
@@ -72,6 +74,51 @@ pub async fn migrate(settings: &PgSettings) -> Result<Vec<String>, MigrateError>
         run_pending(conn)
     })
     .await
+}
+
+/// The names of the migrations that [`migrate`] would run. Changes nothing.
+///
+/// # Errors
+/// [`MigrateError`], as there.
+pub async fn pending_migrations(settings: &PgSettings) -> Result<Vec<String>, MigrateError> {
+    let due = in_transaction(settings, |conn| {
+        let present = present_tables(conn)?;
+        // Without a schema there is nothing yet, and nowhere to look.
+        let applied = match current_schema(conn)? {
+            Some(_) => conn.applied_migrations().map_err(MigrateError::Failed)?,
+            None => Vec::new(),
+        };
+        let (known, due): (Vec<_>, Vec<_>) = ours()?
+            .into_iter()
+            .partition(|migration| applied.contains(&migration.name().version()));
+        if known.is_empty() && !present.is_empty() {
+            return Err(foreign(conn, present)?);
+        }
+        let due = due.iter().map(|migration| migration.name().to_string()).collect();
+        // To ask diesel makes the table in which it remembers: it is taken back.
+        Err(MigrateError::Failed(Box::new(Due(due))))
+    });
+    match due.await {
+        Ok(never) => Ok(never),
+        Err(MigrateError::Failed(cause)) => match cause.downcast::<Due>() {
+            Ok(due) => Ok(due.0),
+            Err(cause) => Err(MigrateError::Failed(cause)),
+        },
+        Err(error) => Err(error),
+    }
+}
+
+/// What was found out in a transaction that must leave nothing behind.
+#[derive(Debug, thiserror::Error)]
+#[error("{} migrations are due", .0.len())]
+struct Due(Vec<String>);
+
+fn foreign(
+    conn: &mut BlockingConnection,
+    tables: Vec<String>,
+) -> Result<MigrateError, MigrateError> {
+    let schema = current_schema(conn)?.unwrap_or_default();
+    Ok(MigrateError::ForeignTables { schema, tables })
 }
 
 /// Undoes all our migrations, and so deletes everything; gives their names, the newest first.
@@ -157,10 +204,7 @@ fn run_pending(conn: &mut BlockingConnection) -> Result<Vec<String>, MigrateErro
     let (known, due): (Vec<_>, Vec<_>) =
         ours()?.into_iter().partition(|migration| applied.contains(&migration.name().version()));
     if known.is_empty() && !present.is_empty() {
-        return Err(MigrateError::ForeignTables {
-            schema: current_schema(conn)?.unwrap_or_default(),
-            tables: present,
-        });
+        return Err(foreign(conn, present)?);
     }
     due.iter()
         .map(|migration| {

@@ -67,7 +67,8 @@ pub(crate) fn read_attempts(rows: Vec<AttemptRow>) -> QueryResult<Vec<SendAttemp
     Ok(attempts.collect::<Result<_, UnreadableRow>>()?)
 }
 
-/// Writes all that a rule has led to; the job of `ticket` ends only if that is still valid.
+/// Writes all that a rule has led to, and tells of it; the job of the ticket ends, if that is still
+/// valid.
 pub(crate) async fn write(
     conn: &AsyncPgConnection,
     before: &Outgoing,
@@ -75,17 +76,28 @@ pub(crate) async fn write(
     ticket: Option<Ticket>,
     at: Timestamp,
 ) -> QueryResult<()> {
+    let events = step.events(&before.message, at);
+    let ticket = ticket.map(|ticket| (ticket, at));
+    try_join!(write_untold(conn, before, step, ticket), feed::record(conn, &events))?;
+    Ok(())
+}
+
+/// The same without telling of it: whoever writes several at once tells of all together.
+pub(crate) async fn write_untold(
+    conn: &AsyncPgConnection,
+    before: &Outgoing,
+    step: &Step,
+    ticket: Option<(Ticket, Timestamp)>,
+) -> QueryResult<()> {
     if matches!(step.follow_up, Some(NewJob { job: Job::Send { .. }, .. })) {
         conversations::hold_lane(conn, step.after.message.conversation).await?;
     }
-    let events = step.events(&before.message, at);
     try_join!(
         update_message(conn, &before.message, &step.after.message),
         write_attempts(conn, before, &step.after),
         touch_conversation(conn, &step.after.message, step.sent_at),
         jobs::enqueue(conn, step.follow_up.as_slice()),
-        end_job(conn, ticket, step, at),
-        feed::record(conn, &events),
+        end_job(conn, ticket, step),
     )?;
     Ok(())
 }
@@ -143,11 +155,10 @@ async fn touch_conversation(
 
 async fn end_job(
     conn: &AsyncPgConnection,
-    ticket: Option<Ticket>,
+    ticket: Option<(Ticket, Timestamp)>,
     step: &Step,
-    at: Timestamp,
 ) -> QueryResult<()> {
-    if let (Some(ticket), Some(ending)) = (ticket, &step.ending) {
+    if let (Some((ticket, at)), Some(ending)) = (ticket, &step.ending) {
         jobs::finish(conn, ticket, ending, at).await?;
     }
     Ok(())

@@ -19,7 +19,9 @@ use domain::ports::StoreError;
 use futures_util::FutureExt;
 use tokio::runtime::Handle;
 use tokio::time::timeout;
-use tokio_postgres::{Config, NoTls};
+use tokio_postgres::tls::{MakeTlsConnect, TlsStream};
+use tokio_postgres::{Config, NoTls, Socket};
+use tokio_postgres_rustls::MakeRustlsConnect;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::failure::{DeadlinePassed, classify};
@@ -29,6 +31,19 @@ use crate::settings::{InvalidSettings, PgSettings};
 pub(crate) struct Pool {
     connections: Deadpool<AsyncPgConnection>,
     deadline: Duration,
+}
+
+/// How the connections of a store are used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Connections {
+    /// How many there may be.
+    pub most: u64,
+    /// How many are there and rest.
+    pub idle: u64,
+    /// How many are lent, or being made.
+    pub in_use: u64,
+    /// How many calls wait for one.
+    pub waiting: u64,
 }
 
 /// Older connections are replaced, so that a load balancer or a failover can move them.
@@ -61,6 +76,18 @@ impl Pool {
         Ok(Self { connections, deadline: settings.deadline })
     }
 
+    /// How the connections are used now.
+    pub(crate) fn usage(&self) -> Connections {
+        let status = self.connections.status();
+        let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
+        Connections {
+            most: count(status.max_size),
+            idle: count(status.available),
+            in_use: count(status.size.saturating_sub(status.available)),
+            waiting: count(status.waiting),
+        }
+    }
+
     /// Lends a connection to `work`, all within the deadline.
     ///
     /// # Errors
@@ -75,7 +102,11 @@ impl Pool {
             .unwrap_or_else(|_| Err(StoreError::Unavailable(DeadlinePassed.into())))
     }
 
-    async fn lend_to<R>(
+    /// The same without a deadline, for who has one of his own.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run).
+    pub(crate) async fn lend_to<R>(
         &self,
         work: impl AsyncFnOnce(&mut AsyncPgConnection) -> QueryResult<R>,
     ) -> Result<R, StoreError> {
@@ -117,6 +148,7 @@ impl Drop for Loan {
 /// How connections are made.
 pub(crate) struct Connector {
     config: Config,
+    tls: Option<MakeRustlsConnect>,
     session: String,
     limit: Duration,
 }
@@ -124,22 +156,34 @@ pub(crate) struct Connector {
 impl Connector {
     /// Makes connections that are told `session` first.
     pub(crate) fn new(settings: &PgSettings, session: String) -> Result<Self, InvalidSettings> {
-        Ok(Self { config: settings.checked()?, session, limit: settings.deadline })
+        let (config, tls) = settings.checked()?;
+        Ok(Self { config, tls: tls.connector()?, session, limit: settings.connect_timeout })
     }
 
-    /// Connects, within the deadline of a call; the connection is driven by the runtime that this
+    /// Connects, within the time that it may take; the connection is driven by the runtime that this
     /// is awaited on.
     pub(crate) async fn connect_in_time(&self) -> ConnectionResult<AsyncPgConnection> {
         timeout(self.limit, self.connect()).await.unwrap_or_else(|_| Err(unusable(DeadlinePassed)))
     }
 
     async fn connect(&self) -> ConnectionResult<AsyncPgConnection> {
-        let (client, connection) = self.config.connect(NoTls).await.map_err(unusable)?;
-        let connecting = AsyncPgConnection::try_from_client_and_connection(client, connection);
-        let mut connection = connecting.await?;
+        let mut connection = match &self.tls {
+            Some(tls) => self.connect_with(tls.clone()).await?,
+            None => self.connect_with(NoTls).await?,
+        };
         let told = connection.batch_execute(&self.session).await;
         told.map_err(ConnectionError::CouldntSetupConfiguration)?;
         Ok(connection)
+    }
+}
+
+impl Connector {
+    async fn connect_with<Tls>(&self, tls: Tls) -> ConnectionResult<AsyncPgConnection>
+    where
+        Tls: MakeTlsConnect<Socket, Stream: TlsStream + Unpin + Send + 'static>,
+    {
+        let (client, connection) = self.config.connect(tls).await.map_err(unusable)?;
+        AsyncPgConnection::try_from_client_and_connection(client, connection).await
     }
 }
 

@@ -5,6 +5,7 @@ use diesel::sql_types::{BigInt, Timestamptz, Untyped, Uuid as SqlUuid};
 use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
 use domain::conversation::ConversationId;
 use domain::job::{Job, NewJob};
+use domain::origin::Origin;
 use domain::ports::Reconciliation;
 use futures_util::try_join;
 use time::OffsetDateTime;
@@ -26,9 +27,12 @@ pub(crate) async fn reconcile(
             id: *id,
             job: Job::TenantLookup { conversation },
             run_at: due.at,
+            origin: Origin::default(),
         });
-        let lookups: Vec<NewJob> = lookups.collect();
-        let written = jobs::enqueue_many(conn, &lookups).await?;
+        let mut lookups: Vec<NewJob> = lookups.collect();
+        // As `locks` has it: keys begin with the conversation's id.
+        lookups.sort_by_cached_key(|lookup| lookup.job.unique_key());
+        let written = jobs::enqueue(conn, &lookups).await?;
         Ok(u64::try_from(written).unwrap_or(u64::MAX))
     })
     .await

@@ -107,6 +107,8 @@ diesel::table! {
         lane -> Nullable<Uuid>,
         // Made by the database, each later than all before: never written, only renewed.
         place -> Int8,
+        request_id -> Nullable<Text>,
+        traceparent -> Nullable<Text>,
     }
 }
 

@@ -1,10 +1,13 @@
 //! Where the database is and how it is used.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use tokio_postgres::Config;
-use tokio_postgres::config::SslMode;
+
+use crate::groups::GroupSettings;
+use crate::tls::TlsWish;
 
 /// Where the database is and how it is used. Nothing is read from the environment.
 #[derive(Clone)]
@@ -17,6 +20,19 @@ pub struct PgSettings {
     pub pool_size: usize,
     /// How long a call of the store may take, waiting for a connection included. More than zero.
     pub deadline: Duration,
+    /// How long it may take to connect. More than zero.
+    pub connect_timeout: Duration,
+    /// How long the server works at a statement; `None`: half a second longer than a call waits.
+    pub statement_timeout: Option<Duration>,
+    /// How long the server waits for a lock; `None`: as long as a call.
+    pub lock_timeout: Option<Duration>,
+    /// How long sent data may stay unacknowledged before a connection counts as lost.
+    pub tcp_user_timeout: Duration,
+    /// The authorities that the server's certificate may come from: a file in PEM, or `system`.
+    /// `sslrootcert` in the address wins.
+    pub root_certificate: Option<PathBuf>,
+    /// How calls that write share transactions.
+    pub groups: GroupSettings,
 }
 
 /// These settings cannot be used. The address is a secret, so that no text repeats it.
@@ -28,11 +44,15 @@ pub enum InvalidSettings {
          with special characters percent-encoded"
     )]
     Url,
-    /// The address asks for an encrypted connection.
+    /// An `sslmode` that does not exist.
+    #[error("sslmode in DATABASE_URL must be disable, prefer, require, verify-ca or verify-full")]
+    TlsMode,
+    /// The root certificate is none, or cannot be read.
     #[error(
-        "DATABASE_URL asks for TLS, which this version cannot speak: it would connect in the clear"
+        "the root certificate (DATABASE_ROOT_CERTIFICATE, or sslrootcert in DATABASE_URL) must be a \
+         readable file with certificates in PEM, or the word system"
     )]
-    TlsWanted,
+    RootCertificate,
     /// The schema's name does not fit.
     #[error(
         "DATABASE_SCHEMA must be a lower-case letter or _, then at most 62 of these and digits"
@@ -42,8 +62,11 @@ pub enum InvalidSettings {
     #[error("the pool must have at least one connection")]
     NoConnections,
     /// No time for anything.
-    #[error("the deadline of a call must be more than zero")]
+    #[error("the deadline of a call and the timeouts must be more than zero")]
     NoTime,
+    /// No room for any call.
+    #[error("groups must have room for at least one call, and so must their queue")]
+    NoGroups,
 }
 
 impl PgSettings {
@@ -51,32 +74,57 @@ impl PgSettings {
     /// connections and 1.5 seconds for each call.
     #[must_use]
     pub fn new(url: impl Into<String>) -> Self {
-        Self { url: url.into(), schema: None, pool_size: 10, deadline: Duration::from_millis(1500) }
+        Self {
+            url: url.into(),
+            schema: None,
+            pool_size: 10,
+            deadline: Duration::from_millis(1500),
+            connect_timeout: Duration::from_millis(1500),
+            statement_timeout: None,
+            lock_timeout: None,
+            tcp_user_timeout: Duration::from_secs(10),
+            root_certificate: None,
+            groups: GroupSettings::default(),
+        }
     }
 
-    /// Checks everything that can be checked without the database, and says how to connect.
-    pub(crate) fn checked(&self) -> Result<Config, InvalidSettings> {
+    /// Checks everything that can be checked without the database.
+    ///
+    /// # Errors
+    /// [`InvalidSettings`], which says what to change.
+    pub fn check(&self) -> Result<(), InvalidSettings> {
+        self.checked().map(drop)
+    }
+
+    /// The same, and says how to connect.
+    pub(crate) fn checked(&self) -> Result<(Config, TlsWish), InvalidSettings> {
         if self.schema.as_deref().is_some_and(|name| !is_plain_name(name)) {
             return Err(InvalidSettings::Schema);
         }
         if self.pool_size == 0 {
             return Err(InvalidSettings::NoConnections);
         }
-        if self.deadline.is_zero() {
+        let times = [
+            self.deadline,
+            self.connect_timeout,
+            self.statement_timeout(),
+            self.lock_timeout(),
+            self.tcp_user_timeout,
+        ];
+        if times.iter().any(Duration::is_zero) {
             return Err(InvalidSettings::NoTime);
+        }
+        let GroupSettings { at_once, largest, queue, .. } = self.groups;
+        if at_once == 0 || largest == 0 || queue == 0 {
+            return Err(InvalidSettings::NoGroups);
         }
         self.config()
     }
 
-    fn config(&self) -> Result<Config, InvalidSettings> {
-        // tokio-postgres does not know these two words and would call the whole address wrong.
-        if self.url.contains("sslmode=verify-") {
-            return Err(InvalidSettings::TlsWanted);
-        }
-        let mut config: Config = self.url.parse().map_err(|_| InvalidSettings::Url)?;
-        if config.get_ssl_mode() == SslMode::Require {
-            return Err(InvalidSettings::TlsWanted);
-        }
+    fn config(&self) -> Result<(Config, TlsWish), InvalidSettings> {
+        let (tls, address) = TlsWish::of(&self.url, self.root_certificate.as_deref())?;
+        let mut config: Config = address.parse().map_err(|_| InvalidSettings::Url)?;
+        config.ssl_mode(tls.mode.negotiation());
         if config.get_hosts().is_empty() && config.get_hostaddrs().is_empty() {
             return Err(InvalidSettings::Url);
         }
@@ -84,23 +132,37 @@ impl PgSettings {
             config.application_name("sms-foundation");
         }
         config
-            .connect_timeout(self.deadline)
+            .connect_timeout(self.connect_timeout)
+            .tcp_user_timeout(self.tcp_user_timeout)
             .keepalives_idle(Duration::from_secs(30))
             .keepalives_interval(Duration::from_secs(5))
             .keepalives_retries(3);
-        Ok(config)
+        Ok((config, tls))
     }
 
     /// What a connection is told first, so that what a call leaves behind ends by itself: a call
     /// that nobody waits for any more must not hold locks for longer than the next one can wait.
     pub(crate) fn session(&self) -> String {
-        let wait = self.deadline.as_millis().max(1);
-        let limit = wait + 500;
+        let wait = self.lock_timeout().as_millis().max(1);
+        let limit = self.statement_timeout().as_millis().max(1);
+        // Each statement was given an index. A plan that is made for an empty table, read from end
+        // to end, would be kept while the table fills. What must be read from end to end all the
+        // same then seems so dear that the server would compile it first, for a second and each time.
         format!(
             "{} set default_transaction_isolation = 'read committed'; set lock_timeout = {wait}; \
-             set statement_timeout = {limit}; set idle_in_transaction_session_timeout = {limit};",
+             set statement_timeout = {limit}; set idle_in_transaction_session_timeout = {limit}; \
+             set enable_seqscan = off; set enable_hashjoin = off; set enable_mergejoin = off; \
+             set jit = off;",
             self.search_path(),
         )
+    }
+
+    fn statement_timeout(&self) -> Duration {
+        self.statement_timeout.unwrap_or(self.deadline + Duration::from_millis(500))
+    }
+
+    fn lock_timeout(&self) -> Duration {
+        self.lock_timeout.unwrap_or(self.deadline)
     }
 
     /// What a connection for migrations is told first: these wait for each other as long as needed.
@@ -143,7 +205,7 @@ mod tests {
 
     #[test]
     fn a_plain_address_is_enough() {
-        let config = PgSettings::new(URL).checked().unwrap();
+        let (config, _) = PgSettings::new(URL).checked().unwrap();
         assert_eq!(config.get_application_name(), Some("sms-foundation"));
         assert_eq!(config.get_connect_timeout(), Some(&Duration::from_millis(1500)));
     }
@@ -151,21 +213,18 @@ mod tests {
     #[test]
     fn an_instance_may_have_a_name_of_its_own() {
         let named = PgSettings::new(format!("{URL}?application_name=blue"));
-        let config = named.checked().unwrap();
+        let (config, _) = named.checked().unwrap();
         assert_eq!(config.get_application_name(), Some("blue"));
     }
 
     #[test]
     fn it_does_not_connect_in_the_clear_where_tls_is_wanted() {
+        use tokio_postgres::config::SslMode;
         for mode in ["require", "verify-ca", "verify-full"] {
             let url = PgSettings::new(format!("{URL}?sslmode={mode}"));
-            assert_eq!(refused(&url), InvalidSettings::TlsWanted, "{mode}");
+            assert_eq!(url.checked().unwrap().0.get_ssl_mode(), SslMode::Require, "{mode}");
             let words = PgSettings::new(format!("host=db.example user=sms sslmode={mode}"));
-            assert_eq!(refused(&words), InvalidSettings::TlsWanted, "{mode}");
-        }
-        for mode in ["disable", "prefer"] {
-            let url = PgSettings::new(format!("{URL}?sslmode={mode}"));
-            assert!(url.checked().is_ok(), "{mode}");
+            assert_eq!(words.checked().unwrap().0.get_ssl_mode(), SslMode::Require, "{mode}");
         }
     }
 

@@ -1,33 +1,40 @@
 //! The ports: one call, one connection, one transaction.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use domain::conversation::{Conversation, ConversationId};
 use domain::event::{Event, EventCursor};
+use domain::history::{HistoricConversation, HistoricMessage};
 use domain::hook::ClaimedHook;
 use domain::job::{ClaimedJob, JobEnding, Ticket};
 use domain::language::Language;
-use domain::message::{MessageDetail, MessageId, TwilioSid};
+use domain::message::{Message, MessageDetail, MessageId, TwilioSid};
 use domain::outbound::{AttemptEnd, NewAttempt, Outgoing};
 use domain::ports::{
-    Acceptance, Adopted, Annotated, Annotation, AttemptRecorded, Begun, Canceled, Carried, Changed,
-    ConversationKey, ConversationPage, ConversationQuery, ConversationStore, EventStore,
-    EventSweep, HookClaim, HookEnd, HookQuery, HookView, Housekeeping, JobClaim, JobQuery,
-    JobQueue, JobRetried, JobRetry, JobView, LookupKept, LookupResult, MessageKey, MessagePage,
+    Acceptance, Adopted, Annotated, Annotation, AttemptRecorded, BackfillStore, Begun, Canceled,
+    Carried, Changed, ConversationKey, ConversationPage, ConversationQuery, ConversationStore,
+    ConversationTally, EventStore, EventSweep, HistoryStore, HookClaim, HookEnd, HookQuery,
+    HookView, Housekeeping, Imported, JobClaim, JobQuery, JobQueue, JobRetried, JobRetry, JobView,
+    ListClaim, ListProgress, ListRun, LookupKept, LookupResult, MessageKey, MessagePage,
     MessageQuery, MessageStore, NewInbound, NewOutbound, NewStatusEvent, OutboundStore,
     Reconciliation, Recorded, Redelivered, Redelivery, StatusRecorded, StoreError,
-    SubscriptionChange, Swept, ThreadPage, ThreadQuery,
+    SubscriptionChange, Survey, Surveyor, Swept, ThreadPage, ThreadQuery,
 };
 use domain::subscription::{Subscription, SubscriptionId};
 use domain::tenant::TenantId;
 use domain::timestamp::Timestamp;
 use tokio::runtime::Handle;
 
-use crate::pool::Pool;
+use crate::groups::{GroupCounts, Groups};
+use crate::inbound::InboundGroup;
+use crate::pool::{Connections, Pool};
 use crate::settings::{InvalidSettings, PgSettings};
+use crate::status::StatusGroup;
 use crate::{
-    acceptance, attempts, checks, conversations, feed, hooks, housekeeping, idempotency, inbound,
-    jobs, listing, outgoing, reading, reconciliation, retry, status, subscriptions, tenants,
-    verdicts,
+    acceptance, attempts, backfill, checks, conversations, feed, hooks, housekeeping, idempotency,
+    imports, jobs, listing, outgoing, reading, reconciliation, retry, subscriptions, survey,
+    tenants, verdicts,
 };
 
 /// Conversations, messages and jobs on PostgreSQL.
@@ -36,7 +43,9 @@ use crate::{
 /// [`PgSettings::deadline`] and then fails as [`StoreError::Unavailable`]; a call that fails or is
 /// dropped leaves no transaction open.
 pub struct PgStore {
-    pub(crate) pool: Pool,
+    pub(crate) pool: Arc<Pool>,
+    messages: Groups<InboundGroup>,
+    reports: Groups<StatusGroup>,
 }
 
 impl PgStore {
@@ -46,8 +55,28 @@ impl PgStore {
     /// # Errors
     /// [`InvalidSettings`], which says what to change.
     pub fn new(settings: &PgSettings, runtime: Handle) -> Result<Self, InvalidSettings> {
-        let pool = Pool::new(settings, runtime)?;
-        Ok(Self { pool })
+        let pool = Arc::new(Pool::new(settings, runtime.clone())?);
+        let messages = Groups::start(&pool, settings, runtime.clone());
+        let reports = Groups::start(&pool, settings, runtime);
+        Ok(Self { pool, messages, reports })
+    }
+
+    /// How messages to us shared transactions so far.
+    #[must_use]
+    pub fn message_groups(&self) -> GroupCounts {
+        self.messages.counts()
+    }
+
+    /// How status reports did.
+    #[must_use]
+    pub fn report_groups(&self) -> GroupCounts {
+        self.reports.counts()
+    }
+
+    /// How the connections are used now.
+    #[must_use]
+    pub fn connections(&self) -> Connections {
+        self.pool.usage()
     }
 }
 
@@ -55,12 +84,12 @@ impl PgStore {
 impl MessageStore for PgStore {
     #[tracing::instrument(name = "pg.record_inbound", skip_all)]
     async fn record_inbound(&self, inbound: &NewInbound) -> Result<Recorded, StoreError> {
-        self.pool.run(async |conn| inbound::record(conn, inbound).await).await
+        self.messages.write(inbound.clone()).await
     }
 
     #[tracing::instrument(name = "pg.record_status", skip_all)]
     async fn record_status(&self, event: &NewStatusEvent) -> Result<StatusRecorded, StoreError> {
-        self.pool.run(async |conn| status::record(conn, event).await).await
+        self.reports.write(event.clone()).await
     }
 
     #[tracing::instrument(name = "pg.find_conversation", skip_all)]
@@ -179,6 +208,14 @@ impl ConversationStore for PgStore {
         self.pool.run(async |conn| listing::conversations(conn, query).await).await
     }
 
+    #[tracing::instrument(name = "pg.imported_conversation", skip_all)]
+    async fn imported_conversation(
+        &self,
+        old_id: i64,
+    ) -> Result<Option<ConversationId>, StoreError> {
+        self.pool.run(async |conn| imports::leads_to(conn, old_id).await).await
+    }
+
     #[tracing::instrument(name = "pg.annotate_conversation", skip_all)]
     async fn annotate_conversation(&self, change: &Annotation) -> Result<Annotated, StoreError> {
         self.pool.run(async |conn| conversations::annotate(conn, change).await).await
@@ -252,6 +289,45 @@ impl JobQueue for PgStore {
 }
 
 #[async_trait]
+impl BackfillStore for PgStore {
+    #[tracing::instrument(name = "pg.claim_list", skip_all)]
+    async fn claim_list(&self, claim: &ListClaim) -> Result<Option<ListRun>, StoreError> {
+        self.pool.run(async |conn| backfill::claim(conn, claim).await).await
+    }
+
+    #[tracing::instrument(name = "pg.save_list", skip_all)]
+    async fn save_list(&self, run: &ListRun, progress: &ListProgress) -> Result<bool, StoreError> {
+        self.pool.run(async |conn| backfill::save(conn, run, progress).await).await
+    }
+
+    #[tracing::instrument(name = "pg.hasten_lists", skip_all)]
+    async fn hasten_lists(&self, due_at: Timestamp) -> Result<(), StoreError> {
+        self.pool.run(async |conn| backfill::hasten(conn, due_at).await).await
+    }
+
+    #[tracing::instrument(name = "pg.messages_with", skip_all)]
+    async fn messages_with(&self, sids: &[TwilioSid]) -> Result<Vec<Message>, StoreError> {
+        self.pool.run(async |conn| backfill::messages_with(conn, sids).await).await
+    }
+}
+
+#[async_trait]
+impl HistoryStore for PgStore {
+    #[tracing::instrument(name = "pg.import_conversation", skip_all)]
+    async fn import_conversation(
+        &self,
+        conversation: &HistoricConversation,
+    ) -> Result<Imported, StoreError> {
+        self.pool.run(async |conn| imports::conversation(conn, conversation).await).await
+    }
+
+    #[tracing::instrument(name = "pg.import_message", skip_all)]
+    async fn import_message(&self, message: &HistoricMessage) -> Result<Imported, StoreError> {
+        self.pool.run(async |conn| imports::message(conn, message).await).await
+    }
+}
+
+#[async_trait]
 impl EventStore for PgStore {
     #[tracing::instrument(name = "pg.events_end", skip_all)]
     async fn events_end(&self) -> Result<EventCursor, StoreError> {
@@ -320,5 +396,18 @@ impl EventStore for PgStore {
     #[tracing::instrument(name = "pg.sweep_events", skip_all)]
     async fn sweep_events(&self, what: &EventSweep) -> Result<u64, StoreError> {
         self.pool.run(async |conn| hooks::sweep(conn, what).await).await
+    }
+}
+
+#[async_trait]
+impl Surveyor for PgStore {
+    #[tracing::instrument(name = "pg.survey", skip_all)]
+    async fn survey(&self) -> Result<Survey, StoreError> {
+        self.pool.run(async |conn| survey::survey(conn).await).await
+    }
+
+    #[tracing::instrument(name = "pg.census", skip_all)]
+    async fn census(&self) -> Result<Vec<ConversationTally>, StoreError> {
+        self.pool.run(async |conn| survey::census(conn).await).await
     }
 }

@@ -41,7 +41,7 @@ pub(crate) async fn record_lookup(
         let after = before.looked_up(found);
         let joined = other.filter(|_| after.tenant_id != before.tenant_id);
         let after = joined.map_or_else(|| after.clone(), |other| after.joined(&other, found.at));
-        let news = after.language_news(found.language_job, found.at);
+        let news = after.language_news(found.language_job, found.at, &found.origin);
         let events = NewEvent::of_conversation(&before, &after, found.at);
         try_join!(
             conversations::update(conn, &after),

@@ -6,11 +6,12 @@ use diesel::sql_types::Bool;
 use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
 use domain::job::Job;
 use domain::message::{Message, MessageId, TwilioSid};
+use domain::outbound::Moved;
 use domain::ports::{Adopted, Canceled, MessageKey, NewStatusEvent};
 use domain::timestamp::Timestamp;
 use futures_util::try_join;
 
-use crate::locks::hold_sid;
+use crate::locks::hold_sids;
 use crate::prepared::Prepared;
 use crate::schema::sms_messages;
 use crate::{events, jobs, outgoing, status};
@@ -21,13 +22,14 @@ pub(crate) async fn adopt(
     event: &NewStatusEvent,
 ) -> QueryResult<Adopted> {
     let sid = &event.report.twilio_sid;
+    let sids = [sid.as_str()];
     conn.transaction(async |conn| {
         let conn = &*conn;
         let ((), is_taken, named, parked) = try_join!(
-            hold_sid(conn, sid),
+            hold_sids(conn, &sids),
             is_known(conn, sid),
             status::lock_nameless(conn, event.report.message),
-            events::parked(conn, sid),
+            events::parked(conn, &sids),
         )?;
         let Some(named) = named.filter(|_| !is_taken) else {
             return Ok(Adopted::NotIt);
@@ -36,7 +38,8 @@ pub(crate) async fn adopt(
             return Ok(Adopted::Wait);
         }
         let step = status::apply(conn, &named, event, &parked).await?;
-        Ok(Adopted::Taken { overturned: step.overturned })
+        let moved = Moved::between(&named.message, &step.after.message);
+        Ok(Adopted::Taken { overturned: step.overturned, moved })
     })
     .await
 }

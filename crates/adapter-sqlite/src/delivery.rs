@@ -3,7 +3,7 @@
 use diesel::prelude::*;
 use diesel::sqlite::Sqlite;
 use domain::delivery::DeliveryState;
-use domain::message::{MessageId, TwilioSid};
+use domain::message::{MessageId, Source, TwilioSid};
 use domain::timestamp::Timestamp;
 
 use crate::failure::Failure;
@@ -17,6 +17,8 @@ pub(crate) struct StoredDelivery {
     pub(crate) message: MessageId,
     /// How far it got.
     pub(crate) state: DeliveryState,
+    /// Whether it was found in Twilio's list, before its webhook.
+    pub(crate) was_found: bool,
     updated_at: Timestamp,
 }
 
@@ -27,6 +29,7 @@ struct DeliveryRow {
     delivery_status: String,
     error_code: Option<String>,
     error_message: Option<String>,
+    source: String,
     updated_at: String,
 }
 
@@ -77,6 +80,7 @@ impl TryFrom<DeliveryRow> for StoredDelivery {
                 error_code: row.error_code,
                 error_message: row.error_message,
             },
+            was_found: row.source == Source::Backfill.as_str(),
             updated_at: rows::time(&row.updated_at)?,
         })
     }

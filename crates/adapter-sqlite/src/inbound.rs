@@ -3,11 +3,14 @@
 use diesel::prelude::*;
 use domain::conversation::Conversation;
 use domain::event::NewEvent;
-use domain::message::Message;
-use domain::ports::{ConversationKey, MessageKey, NewInbound, Recorded};
+use domain::message::{Message, MessageId};
+use domain::ports::{Completion, ConversationKey, MessageKey, NewInbound, Recorded};
 
 use crate::delivery::StoredDelivery;
 use crate::failure::Failure;
+use crate::prepared::Prepared;
+use crate::rows::{raw_to_column, to_json};
+use crate::schema::sms_messages;
 use crate::{feed, jobs, reading, writing};
 
 /// Writes all that `inbound` leads to. Writes come one after the other, so to look for the SID
@@ -58,5 +61,30 @@ fn repeat(
         let events = NewEvent::of_change(&before, &after, false, inbound.received_at);
         feed::record(conn, &events)?;
     }
+    if stored.was_found {
+        complete(conn, stored.message, inbound)?;
+    }
     Ok(Recorded::Duplicate { message: stored.message })
+}
+
+/// The webhook of a message that was found in Twilio's list comes after all.
+fn complete(
+    conn: &mut SqliteConnection,
+    message: MessageId,
+    inbound: &NewInbound,
+) -> Result<(), Failure> {
+    let Some(known) = reading::detail(conn, &MessageKey::Id(message))? else {
+        return Ok(());
+    };
+    let Some(Completion { raw, media }) = inbound.completes(&known.message, &known.raw) else {
+        return Ok(());
+    };
+    let updated_at = known.message.updated_at.max(inbound.received_at);
+    let update = diesel::update(sms_messages::table.find(message.to_string())).set((
+        sms_messages::raw_webhook_data.eq(raw_to_column(&raw)?),
+        sms_messages::media.eq(to_json(&media)?),
+        sms_messages::updated_at.eq(updated_at.to_string()),
+    ));
+    Prepared(update).execute(conn)?;
+    Ok(())
 }

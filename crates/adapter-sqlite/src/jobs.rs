@@ -181,6 +181,7 @@ fn taken(row: &JobRow, claim: &JobClaim) -> Option<ClaimedJob> {
         job: row.job()?,
         failures: row.failures().ok()?,
         lease_until: claim.lease_until,
+        origin: row.origin(),
     })
 }
 

@@ -12,6 +12,7 @@
 //! in `schema.rs`, its row in `rows`, its name in `migrate.rs`. Migrations only add, so that the
 //! program before this one can still work with the file.
 
+mod backfill;
 mod checks;
 mod connection;
 mod conversations;
@@ -21,6 +22,7 @@ mod feed;
 mod hooks;
 mod housekeeping;
 mod idempotency;
+mod imports;
 mod inbound;
 mod jobs;
 mod listing;
@@ -39,6 +41,7 @@ mod schema;
 mod status;
 mod store;
 mod subscriptions;
+mod survey;
 mod tenants;
 #[cfg(feature = "testing")]
 mod testing;

@@ -14,13 +14,15 @@ use crate::connection::ConnectError;
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../../migrations/sqlite");
 
 /// Every table that the migrations make.
-const OURS: [&str; 9] = [
+const OURS: [&str; 11] = [
     "sms_conversations",
     "sms_messages",
     "sms_message_status_events",
     "sms_send_attempts",
     "idempotency_keys",
     "jobs",
+    "backfill_lists",
+    "imported_conversations",
     "sms_events",
     "sms_subscriptions",
     "sms_event_deliveries",
@@ -48,6 +50,13 @@ pub(crate) fn run_pending(conn: &mut SqliteConnection) -> Result<Vec<String>, Mi
     for migration in &pending {
         conn.run_migration(migration).map_err(MigrateError::Failed)?;
     }
+    Ok(pending.iter().map(|each| each.name().to_string()).collect())
+}
+
+/// The names of the migrations that have not run yet.
+pub(crate) fn pending(conn: &mut SqliteConnection) -> Result<Vec<String>, MigrateError> {
+    refuse_strangers(conn)?;
+    let pending = conn.pending_migrations(MIGRATIONS).map_err(MigrateError::Failed)?;
     Ok(pending.iter().map(|each| each.name().to_string()).collect())
 }
 

@@ -6,7 +6,7 @@ use diesel::sql_types::Bool;
 use domain::conversation::Conversation;
 use domain::job::{ClaimedJob, NewJob};
 use domain::message::{Message, MessageId, RawPayload};
-use domain::outbound::{AttemptEnd, NewAttempt, SendState};
+use domain::outbound::{AttemptEnd, Moved, NewAttempt, SendState};
 use domain::ports::{
     Acceptance, Adopted, AttemptRecorded, Begun, Canceled, ConversationKey, MessageKey,
     NewOutbound, NewStatusEvent, SendOutcome, StatusRecorded,
@@ -67,7 +67,12 @@ fn enqueue_send(
     new: &NewOutbound,
     to: &Conversation,
 ) -> Result<Option<ClaimedJob>, Failure> {
-    let job = NewJob { id: new.send_job, job: new.job(to.id), run_at: new.accepted_at };
+    let job = NewJob {
+        id: new.send_job,
+        job: new.job(to.id),
+        run_at: new.accepted_at,
+        origin: new.origin.clone(),
+    };
     if jobs::is_lane_taken(conn, &job.job)? {
         jobs::enqueue(conn, &job)?;
         return Ok(None);
@@ -103,11 +108,12 @@ pub(crate) fn record(
     };
     let step = before.record(end, &parked);
     outgoing::write(conn, &before, &step, Some(end.ticket), end.at)?;
+    let moved = Moved::between(&before.message, &step.after.message);
     let (outgoing, overturned) = (step.after, step.overturned);
     if end.attended && !matches!(outgoing.state(), SendState::Refused | SendState::NotSent) {
         idempotency::answered(conn, end.message, end.at)?;
     }
-    Ok(Some(AttemptRecorded { outgoing, overturned }))
+    Ok(Some(AttemptRecorded { outgoing, overturned, moved }))
 }
 
 /// Takes a message that Twilio listed as ours, unless it may be another's.
@@ -127,7 +133,7 @@ pub(crate) fn adopt(
         return Ok(Adopted::Wait);
     }
     Ok(match status::record(conn, event)? {
-        StatusRecorded::Applied { overturned, .. } => Adopted::Taken { overturned },
+        StatusRecorded::Applied { overturned, moved, .. } => Adopted::Taken { overturned, moved },
         StatusRecorded::Parked => Adopted::NotIt,
     })
 }

@@ -3,19 +3,21 @@
 use async_trait::async_trait;
 use domain::conversation::{Conversation, ConversationId};
 use domain::event::{Event, EventCursor};
+use domain::history::{HistoricConversation, HistoricMessage};
 use domain::hook::ClaimedHook;
 use domain::job::{ClaimedJob, JobEnding, Ticket};
 use domain::language::Language;
-use domain::message::{MessageDetail, MessageId, TwilioSid};
+use domain::message::{Message, MessageDetail, MessageId, TwilioSid};
 use domain::outbound::{AttemptEnd, NewAttempt, Outgoing};
 use domain::ports::{
-    Acceptance, Adopted, Annotated, Annotation, AttemptRecorded, Begun, Canceled, Carried, Changed,
-    ConversationKey, ConversationPage, ConversationQuery, ConversationStore, EventStore,
-    EventSweep, HookClaim, HookEnd, HookQuery, HookView, Housekeeping, JobClaim, JobQuery,
-    JobQueue, JobRetried, JobRetry, JobView, LookupKept, LookupResult, MessageKey, MessagePage,
+    Acceptance, Adopted, Annotated, Annotation, AttemptRecorded, BackfillStore, Begun, Canceled,
+    Carried, Changed, ConversationKey, ConversationPage, ConversationQuery, ConversationStore,
+    ConversationTally, EventStore, EventSweep, HistoryStore, HookClaim, HookEnd, HookQuery,
+    HookView, Housekeeping, Imported, JobClaim, JobQuery, JobQueue, JobRetried, JobRetry, JobView,
+    ListClaim, ListProgress, ListRun, LookupKept, LookupResult, MessageKey, MessagePage,
     MessageQuery, MessageStore, NewInbound, NewOutbound, NewStatusEvent, OutboundStore,
     Reconciliation, Recorded, Redelivered, Redelivery, StatusRecorded, StoreError,
-    SubscriptionChange, Swept, ThreadPage, ThreadQuery,
+    SubscriptionChange, Survey, Surveyor, Swept, ThreadPage, ThreadQuery,
 };
 use domain::subscription::{Subscription, SubscriptionId};
 use domain::tenant::TenantId;
@@ -23,8 +25,8 @@ use domain::timestamp::Timestamp;
 
 use crate::store::SqliteStore;
 use crate::{
-    checks, conversations, feed, hooks, housekeeping, idempotency, inbound, jobs, listing,
-    outbound, outgoing, reading, status, subscriptions, tenants,
+    backfill, checks, conversations, feed, hooks, housekeeping, idempotency, imports, inbound,
+    jobs, listing, outbound, outgoing, reading, status, subscriptions, survey, tenants,
 };
 
 #[async_trait]
@@ -94,7 +96,7 @@ impl OutboundStore for SqliteStore {
 
     #[tracing::instrument(name = "sqlite.begin_attempt", skip_all)]
     async fn begin_attempt(&self, new: &NewAttempt) -> Result<Begun, StoreError> {
-        let new = *new;
+        let new = new.clone();
         self.write(move |conn| outbound::begin(conn, &new)).await
     }
 
@@ -167,6 +169,14 @@ impl ConversationStore for SqliteStore {
     ) -> Result<ConversationPage, StoreError> {
         let query = query.clone();
         self.read(move |conn| conversations::list(conn, &query)).await
+    }
+
+    #[tracing::instrument(name = "sqlite.imported_conversation", skip_all)]
+    async fn imported_conversation(
+        &self,
+        old_id: i64,
+    ) -> Result<Option<ConversationId>, StoreError> {
+        self.read(move |conn| imports::leads_to(conn, old_id)).await
     }
 
     #[tracing::instrument(name = "sqlite.annotate_conversation", skip_all)]
@@ -247,6 +257,50 @@ impl JobQueue for SqliteStore {
 }
 
 #[async_trait]
+impl BackfillStore for SqliteStore {
+    #[tracing::instrument(name = "sqlite.claim_list", skip_all)]
+    async fn claim_list(&self, claim: &ListClaim) -> Result<Option<ListRun>, StoreError> {
+        let claim = claim.clone();
+        self.write(move |conn| backfill::claim(conn, &claim)).await
+    }
+
+    #[tracing::instrument(name = "sqlite.save_list", skip_all)]
+    async fn save_list(&self, run: &ListRun, progress: &ListProgress) -> Result<bool, StoreError> {
+        let (run, progress) = (run.clone(), progress.clone());
+        self.write(move |conn| backfill::save(conn, &run, &progress)).await
+    }
+
+    #[tracing::instrument(name = "sqlite.hasten_lists", skip_all)]
+    async fn hasten_lists(&self, due_at: Timestamp) -> Result<(), StoreError> {
+        self.write(move |conn| backfill::hasten(conn, due_at)).await
+    }
+
+    #[tracing::instrument(name = "sqlite.messages_with", skip_all)]
+    async fn messages_with(&self, sids: &[TwilioSid]) -> Result<Vec<Message>, StoreError> {
+        let sids = sids.to_vec();
+        self.read(move |conn| backfill::messages_with(conn, &sids)).await
+    }
+}
+
+#[async_trait]
+impl HistoryStore for SqliteStore {
+    #[tracing::instrument(name = "sqlite.import_conversation", skip_all)]
+    async fn import_conversation(
+        &self,
+        conversation: &HistoricConversation,
+    ) -> Result<Imported, StoreError> {
+        let conversation = conversation.clone();
+        self.write(move |conn| imports::conversation(conn, &conversation)).await
+    }
+
+    #[tracing::instrument(name = "sqlite.import_message", skip_all)]
+    async fn import_message(&self, message: &HistoricMessage) -> Result<Imported, StoreError> {
+        let message = message.clone();
+        self.write(move |conn| imports::message(conn, &message)).await
+    }
+}
+
+#[async_trait]
 impl EventStore for SqliteStore {
     #[tracing::instrument(name = "sqlite.events_end", skip_all)]
     async fn events_end(&self) -> Result<EventCursor, StoreError> {
@@ -322,5 +376,18 @@ impl EventStore for SqliteStore {
     async fn sweep_events(&self, what: &EventSweep) -> Result<u64, StoreError> {
         let what = *what;
         self.write(move |conn| hooks::sweep(conn, &what)).await
+    }
+}
+
+#[async_trait]
+impl Surveyor for SqliteStore {
+    #[tracing::instrument(name = "sqlite.survey", skip_all)]
+    async fn survey(&self) -> Result<Survey, StoreError> {
+        self.read(survey::survey).await
+    }
+
+    #[tracing::instrument(name = "sqlite.census", skip_all)]
+    async fn census(&self) -> Result<Vec<ConversationTally>, StoreError> {
+        self.read(survey::census).await
     }
 }

@@ -79,6 +79,8 @@ diesel::table! {
         failures -> BigInt,
         lane -> Nullable<Text>,
         place -> BigInt,
+        request_id -> Nullable<Text>,
+        traceparent -> Nullable<Text>,
     }
 }
 

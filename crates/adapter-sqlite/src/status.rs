@@ -2,6 +2,7 @@
 
 use diesel::prelude::*;
 use domain::message::{Direction, Message, StatusEvent};
+use domain::outbound::Moved;
 use domain::ports::{MessageKey, NewStatusEvent, StatusRecorded};
 
 use crate::failure::Failure;
@@ -21,15 +22,16 @@ pub(crate) fn record(
     };
     if stored.direction == Direction::Inbound {
         let (message, delivery) = (stored.id, stored.delivery);
-        return Ok(StatusRecorded::Applied { message, delivery, overturned: false });
+        return Ok(StatusRecorded::Applied { message, delivery, overturned: false, moved: None });
     }
     let before = outgoing::of(conn, stored)?;
     let message = before.message.id;
     let parked = writing::attach(conn, &event.report.twilio_sid, message)?;
     let step = before.report(&event.report, event.received_at, &parked);
     outgoing::write(conn, &before, &step, None, event.received_at)?;
+    let moved = Moved::between(&before.message, &step.after.message);
     let (delivery, overturned) = (step.after.message.delivery, step.overturned);
-    Ok(StatusRecorded::Applied { message, delivery, overturned })
+    Ok(StatusRecorded::Applied { message, delivery, overturned, moved })
 }
 
 /// The message with the report's SID, or else the one that it names by our id.

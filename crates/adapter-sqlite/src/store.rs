@@ -122,6 +122,14 @@ impl SqliteStore {
         self.with_own_connection(migrate::run_pending).await
     }
 
+    /// The names of the migrations that [`migrate`](Self::migrate) would run.
+    ///
+    /// # Errors
+    /// [`MigrateError`], as there.
+    pub async fn pending_migrations(&self) -> Result<Vec<String>, MigrateError> {
+        self.with_own_connection(migrate::pending).await
+    }
+
     /// Drops every table with all that is stored.
     ///
     /// # Errors

@@ -8,6 +8,7 @@ use domain::conversation::{Conversation, ConversationId};
 use domain::event::NewEvent;
 use domain::job::{Job, JobId, NewJob};
 use domain::language::Language;
+use domain::origin::Origin;
 use domain::ports::{
     Carried, ConversationKey, LanguageTaken, LookupKept, LookupResult, Reconciliation,
 };
@@ -53,7 +54,7 @@ pub(crate) fn record_lookup(
         after = after.joined(&other, found.at);
     }
     writing::revise(conn, &after)?;
-    if let Some(news) = after.language_news(found.language_job, found.at) {
+    if let Some(news) = after.language_news(found.language_job, found.at, &found.origin) {
         jobs::enqueue(conn, &news)?;
     }
     feed::record(conn, &NewEvent::of_conversation(&before, &after, found.at))?;
@@ -77,7 +78,8 @@ pub(crate) fn reconcile(conn: &mut SqliteConnection, due: &Reconciliation) -> Re
 
 fn lookup(row: &Unknown, id: JobId, at: Timestamp) -> Result<NewJob, Failure> {
     let conversation = ConversationId(uuid(&row.id)?);
-    Ok(NewJob { id, job: Job::TenantLookup { conversation }, run_at: at })
+    let job = Job::TenantLookup { conversation };
+    Ok(NewJob { id, job, run_at: at, origin: Origin::default() })
 }
 
 /// Carries a conversation's language to the others of its tenant; `None` where there is no such

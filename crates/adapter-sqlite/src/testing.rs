@@ -102,6 +102,7 @@ fn job_record(row: JobRow) -> Result<JobRecord, Failure> {
         payload: serde_json::from_str(&row.payload).map_err(|_| Failure::Unreadable("payload"))?,
         run_at: time(&row.run_at)?,
         lease_expires_at: row.lease_expires_at.as_deref().map(time).transpose()?,
+        origin: row.origin(),
         kind: row.kind,
         unique_key: row.unique_key,
         state: row.state,

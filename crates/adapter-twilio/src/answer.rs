@@ -76,8 +76,13 @@ pub(crate) fn retry_after(response: &Response) -> Option<Duration> {
     if let Ok(seconds) = value.parse() {
         return Some(Duration::from_secs(seconds));
     }
-    let wait = date(value)? - date(response.header("date")?)?;
+    let wait = date(value)? - date_header(response)?;
     Duration::try_from(wait).ok()
+}
+
+/// `Date`: the clock of whoever answered.
+pub(crate) fn date_header(response: &Response) -> Option<OffsetDateTime> {
+    date(response.header("date")?)
 }
 
 /// `Thu, 24 Aug 2023 05:01:45 +0000`.

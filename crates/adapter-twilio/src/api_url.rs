@@ -21,6 +21,11 @@ impl ApiUrl {
         &self.origin
     }
 
+    /// Where the API of Messaging Services is: at a host of its own, except in a simulator.
+    pub(crate) fn messaging(&self) -> String {
+        self.origin.replacen("://api.", "://messaging.", 1)
+    }
+
     /// Whether it is on this machine, as a simulator is.
     #[must_use]
     pub fn is_loopback(&self) -> bool {
@@ -92,6 +97,17 @@ mod tests {
         check("http://localhost:4010", "http://localhost:4010", true);
         check("http://[::1]:4010", "http://[::1]:4010", true);
         assert_eq!("https://api.twilio.com".parse(), Ok(ApiUrl::default()));
+    }
+
+    #[test]
+    fn messaging_services_have_a_host_of_their_own() {
+        for (setting, expected) in [
+            ("https://api.twilio.com", "https://messaging.twilio.com"),
+            ("https://api.dublin.ie1.twilio.com", "https://messaging.dublin.ie1.twilio.com"),
+            ("http://127.0.0.1:4010", "http://127.0.0.1:4010"),
+        ] {
+            assert_eq!(setting.parse::<ApiUrl>().unwrap().messaging(), expected);
+        }
     }
 
     #[test]

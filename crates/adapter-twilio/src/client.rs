@@ -9,8 +9,7 @@ use async_trait::async_trait;
 use base64::prelude::{BASE64_STANDARD, Engine};
 use domain::message::{MessageId, TwilioSid};
 use domain::ports::{
-    PageToken, Provider, ProviderError, ProviderMessage, ProviderPage, SendOrder, SendOutcome,
-    Sender, Sought,
+    Provider, ProviderError, ProviderMessage, SendOrder, SendOutcome, Sender, Sought,
 };
 use domain::text::Text;
 use domain::timestamp::Timestamp;
@@ -18,7 +17,6 @@ use httpclient::Error;
 use reqwest::header::{ACCEPT, HeaderMap, HeaderValue};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
-use time::OffsetDateTime;
 use url::Url;
 
 use crate::answer::{self, Page};
@@ -33,9 +31,9 @@ const LONGEST_VALIDITY: u64 = 36_000;
 /// Longer than any answer to what is asked here.
 const LARGEST_ANSWER: usize = 4 << 20;
 /// Messages in one answer: the longest texts, fully escaped, still fit in it.
-const PAGE_SIZE: i64 = 100;
+pub(crate) const PAGE_SIZE: i64 = 100;
 /// The most answers to read for one question.
-const MOST_PAGES: usize = 50;
+pub(crate) const MOST_PAGES: usize = 50;
 /// After so long without use a connection may be dead without our knowing, and a message put on
 /// it would be in doubt.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(20);
@@ -43,6 +41,9 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(20);
 /// Sends texts over Twilio and asks what became of them.
 pub struct TwilioClient {
     twilio: twilio::TwilioClient,
+    /// The API of Messaging Services, at a host of its own.
+    messaging: httpclient::Client,
+    api_url: ApiUrl,
     account_sid: String,
     /// Account SID and auth token, in base64.
     credentials: SecretString,
@@ -119,10 +120,14 @@ impl TwilioClient {
             twilio::TwilioAuthentication::BasicAuth { basic_auth: credentials.clone() };
         let mut twilio = twilio::TwilioClient::new(api_url.as_str(), authentication);
         let http = http_client(settings).map_err(ClientError::Tls)?;
-        twilio.client = httpclient::Client::over(http, LARGEST_ANSWER).base_url(api_url.as_str());
+        let client =
+            |base: &str| httpclient::Client::over(http.clone(), LARGEST_ANSWER).base_url(base);
+        twilio.client = client(api_url.as_str());
         let base = settings.public_urls.canonical();
         Ok(Self {
             twilio,
+            messaging: client(&api_url.messaging()),
+            api_url: api_url.clone(),
             account_sid: account_sid.clone(),
             credentials: credentials.into(),
             callback: format!("{base}/webhook/twilio/status?{MESSAGE_ID}="),
@@ -164,8 +169,33 @@ impl TwilioClient {
     }
 
     async fn get(&self, path: &str) -> Result<Value, Error> {
+        self.respond(path).await?.json()
+    }
+
+    /// What is at that path of the API.
+    pub(crate) async fn respond(&self, path: &str) -> Result<httpclient::Response, Error> {
         let request = self.twilio.client.get(path).basic_auth(self.credentials.expose_secret());
-        request.send_awaiting_body().await?.json()
+        request.send_awaiting_body().await
+    }
+
+    /// The JSON at that path of the API.
+    pub(crate) async fn ask(&self, path: &str) -> Result<Value, ProviderError> {
+        self.get(path).await.map_err(outcome::of_asking)
+    }
+
+    /// The JSON at that path of the API of Messaging Services.
+    pub(crate) async fn ask_messaging(&self, path: &str) -> Result<Value, ProviderError> {
+        let request = self.messaging.get(path).basic_auth(self.credentials.expose_secret());
+        let answer = async { request.send_awaiting_body().await?.json() };
+        answer.await.map_err(outcome::of_asking)
+    }
+
+    pub(crate) fn account_sid(&self) -> &str {
+        &self.account_sid
+    }
+
+    pub(crate) fn api_url(&self) -> &str {
+        self.api_url.as_str()
     }
 
     /// The newest messages to a number, whether they were sent or still wait.
@@ -174,13 +204,17 @@ impl TwilioClient {
         listed(list.page_size(PAGE_SIZE).await)
     }
 
-    async fn page(&self, query: &str) -> Result<Page, ProviderError> {
+    pub(crate) async fn page(&self, query: &str) -> Result<Page, ProviderError> {
         listed(self.get(&format!("{}?{query}", self.messages())).await)
     }
 
     /// What is behind a page, as a query: a page is never looked for at another place. `None`
     /// where there is nothing, or nothing as young as `since`.
-    fn behind(&self, page: &Page, since: Timestamp) -> Result<Option<String>, ProviderError> {
+    pub(crate) fn behind(
+        &self,
+        page: &Page,
+        since: Timestamp,
+    ) -> Result<Option<String>, ProviderError> {
         let Some(uri) = page.next.as_ref().filter(|_| !reaches_before(page, since)) else {
             return Ok(None);
         };
@@ -192,7 +226,7 @@ impl TwilioClient {
 
 #[async_trait]
 impl Provider for TwilioClient {
-    #[tracing::instrument(name = "twilio.send", skip_all, fields(message = %order.message))]
+    #[tracing::instrument(name = "twilio.send", skip_all, fields(otel.kind = "client", message_id = %order.message))]
     async fn send(&self, order: &SendOrder) -> SendOutcome {
         let answer = self.create(order).await;
         if let Err(error) = &answer {
@@ -206,7 +240,7 @@ impl Provider for TwilioClient {
         self.timeout
     }
 
-    #[tracing::instrument(name = "twilio.find_sent", skip_all)]
+    #[tracing::instrument(name = "twilio.find_sent", skip_all, fields(otel.kind = "client"))]
     async fn find_sent(&self, sought: &Sought) -> Result<Vec<ProviderMessage>, ProviderError> {
         let mut found = Vec::new();
         let mut page = self.first_page(&sought.to).await?;
@@ -222,7 +256,7 @@ impl Provider for TwilioClient {
         Err(outcome::odd_list("the list is too long to be read"))
     }
 
-    #[tracing::instrument(name = "twilio.fetch", skip_all, fields(twilio_sid = %sid))]
+    #[tracing::instrument(name = "twilio.fetch", skip_all, fields(otel.kind = "client", twilio_sid = %sid))]
     async fn fetch(&self, sid: &TwilioSid) -> Result<Option<ProviderMessage>, ProviderError> {
         // Anything else would be another path; no message of Twilio's has such a SID.
         if !sid.as_str().bytes().all(|byte| byte.is_ascii_alphanumeric()) {
@@ -239,24 +273,7 @@ impl Provider for TwilioClient {
         }
     }
 
-    #[tracing::instrument(name = "twilio.list_since", skip_all)]
-    async fn list_since(
-        &self,
-        to: &Text,
-        since: Timestamp,
-        page: Option<PageToken>,
-    ) -> Result<ProviderPage, ProviderError> {
-        let to = encode([("To", to.as_str())]);
-        let query = match page {
-            Some(PageToken(behind)) => format!("{to}&{behind}"),
-            None => format!("{to}&{}", sent_since(since)),
-        };
-        let page = self.page(&query).await?;
-        let next = self.behind(&page, since)?;
-        Ok(ProviderPage { messages: page.messages, next: next.as_deref().map(token) })
-    }
-
-    #[tracing::instrument(name = "twilio.check", skip_all)]
+    #[tracing::instrument(name = "twilio.check", skip_all, fields(otel.kind = "client"))]
     async fn check(&self) -> Result<(), ProviderError> {
         let account = self.twilio.fetch_account(&self.account_sid).await;
         match account.map_err(outcome::of_asking)?.status.as_deref() {
@@ -318,18 +335,4 @@ fn listed(json: Result<Value, Error>) -> Result<Page, ProviderError> {
 fn reaches_before(page: &Page, since: Timestamp) -> bool {
     let mut oldest_first = page.messages.iter().rev();
     oldest_first.find_map(sought::place).is_some_and(|at| sought::is_before(at, since))
-}
-
-/// Days are all that the filter knows.
-fn sent_since(since: Timestamp) -> String {
-    let day = format!("{}T00:00:00Z", OffsetDateTime::from(since).date());
-    let size = PAGE_SIZE.to_string();
-    // The name of the filter is `DateSent>`.
-    encode([("DateSent>", day.as_str()), ("PageSize", size.as_str())])
-}
-
-/// Whoever asks for the page says the number again: it has no place in a token.
-fn token(query: &str) -> PageToken {
-    let pieces = query.split('&').filter(|piece| !piece.starts_with("To="));
-    PageToken(pieces.collect::<Vec<_>>().join("&"))
 }

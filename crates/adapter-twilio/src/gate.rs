@@ -118,6 +118,12 @@ impl WebhookGate for TwilioGate {
         let form = self.verified_form(request)?;
         webhook::status(&form, request.target, self.account_sid.as_deref())
     }
+
+    fn names_our_account(&self, request: &RawWebhook<'_>) -> bool {
+        let form = Form::parse(request.body);
+        let named = form.text("AccountSid");
+        self.account_sid.as_deref().is_some_and(|ours| named.as_deref() == Some(ours))
+    }
 }
 
 fn exact<'a>(form: &'a Form<'_>) -> Fields<'a> {

@@ -2,11 +2,13 @@
 
 mod answer;
 mod api_url;
+mod archive;
 mod client;
 pub mod codes;
 mod diagnosis;
 pub mod form;
 mod gate;
+mod inspection;
 mod outcome;
 pub mod payload;
 mod public_url;
@@ -17,4 +19,5 @@ mod webhook;
 pub use api_url::{ApiUrl, InvalidApiUrl};
 pub use client::{ClientError, ClientSettings, TwilioClient};
 pub use gate::{GateSettings, TwilioGate};
+pub use inspection::{AccountState, NumberSettings, ServiceSettings};
 pub use public_url::{InvalidPublicUrl, PublicUrlFault, PublicUrls};

@@ -32,6 +32,19 @@ pub struct PublicUrls {
 }
 
 impl PublicUrls {
+    /// A URL that nobody reaches from outside: it stands in for one that could not be read while the
+    /// other settings are looked at.
+    #[must_use]
+    pub fn nowhere() -> Self {
+        let canonical = PublicUrl {
+            scheme: "http".to_owned(),
+            authority: "localhost".to_owned(),
+            prefix: String::new(),
+            is_loopback: true,
+        };
+        Self { canonical, others: Vec::new() }
+    }
+
     /// Every URL that Twilio may have called to reach `target`, the canonical base's first.
     #[must_use]
     pub fn candidates(&self, target: &str) -> Vec<String> {

@@ -62,7 +62,7 @@ impl Backlog {
         let retry = JobRetry { id, at, expires_at: at.after(self.keep.send_expiry) };
         match self.queue.retry_job(&retry).await? {
             JobRetried::Queued => {
-                tracing::info!(job_id = %id, "job queued again");
+                tracing::info!(job = %id, "job queued again");
                 Ok(())
             }
             JobRetried::NotFound => Err(Error::NotFound(Thing::Job)),

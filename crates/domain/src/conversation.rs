@@ -7,6 +7,7 @@ use uuid::Uuid;
 use crate::job::{Job, JobId, NewJob};
 use crate::language::{Language, LanguagePreference};
 use crate::message::id;
+use crate::origin::Origin;
 use crate::phone::Address;
 use crate::ports::{Annotation, LookupResult, NewInbound, NewOutbound};
 use crate::tenant::TenantId;
@@ -69,7 +70,7 @@ impl Conversation {
     #[must_use]
     pub fn opened_by(inbound: &NewInbound) -> Self {
         let original = inbound.message.from_number.clone();
-        Self::new(inbound.conversation, &inbound.message.from, original, inbound.received_at)
+        Self::new(inbound.conversation, &inbound.message.from, original, inbound.said_at())
     }
 
     /// A conversation in which nothing was said yet.
@@ -98,11 +99,16 @@ impl Conversation {
     /// Times only move forward, whatever order messages are recorded in.
     #[must_use]
     pub fn with(&self, inbound: &NewInbound) -> Self {
-        let to = Some(inbound.message.to_number.clone()).filter(|to| !to.as_str().is_empty());
+        let said_at = inbound.said_at();
+        // A message that we learn of late does not say which number is used now.
+        let is_old = inbound.sent_at.is_some() && self.last_message_at > Some(said_at);
+        let to = Some(inbound.message.to_number.clone())
+            .filter(|to| !to.as_str().is_empty())
+            .filter(|_| !is_old || self.our_number.is_none());
         Self {
             language: self.language.fold(inbound.detection),
             our_number: to.or_else(|| self.our_number.clone()),
-            last_message_at: self.last_message_at.max(Some(inbound.received_at)),
+            last_message_at: self.last_message_at.max(Some(said_at)),
             updated_at: self.updated_at.max(inbound.received_at),
             ..self.clone()
         }
@@ -189,8 +195,9 @@ impl Conversation {
             id: plan.lookup_job,
             job: Job::TenantLookup { conversation: self.id },
             run_at: plan.at,
+            origin: plan.origin.clone(),
         });
-        let news = self.language_news(plan.language_job, plan.at);
+        let news = self.language_news(plan.language_job, plan.at, &plan.origin);
         let news = news.filter(|_| plan.heard == self.language.language);
         lookup.into_iter().chain(news).collect()
     }
@@ -198,14 +205,14 @@ impl Conversation {
     /// The job that tells the tenant's profile, and the tenant's other conversations, of the
     /// language: where it is known for sure and they were told another one or none.
     #[must_use]
-    pub fn language_news(&self, id: JobId, at: Timestamp) -> Option<NewJob> {
+    pub fn language_news(&self, id: JobId, at: Timestamp, origin: &Origin) -> Option<NewJob> {
         let language = self.language.language;
         let is_news = language != Language::Unknown
             && self.language.confidence.thousandths() >= WORTH_TELLING
             && self.told_language != Some(language);
         let (tenant, conversation) = (self.tenant_id.as_ref()?, self.id);
         let job = Job::TellLanguage { conversation, language, lane: tenant.lane() };
-        is_news.then_some(NewJob { id, job, run_at: at })
+        is_news.then(|| NewJob { id, job, run_at: at, origin: origin.clone() })
     }
 
     fn is_lookup_due(&self, plan: &FollowUps) -> bool {
@@ -252,7 +259,7 @@ pub struct LookupAges {
 }
 
 /// What the jobs get that follow from a message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FollowUps {
     /// The id of the tenant lookup.
     pub lookup_job: JobId,
@@ -264,4 +271,6 @@ pub struct FollowUps {
     pub lookup_ages: Option<LookupAges>,
     /// Now.
     pub at: Timestamp,
+    /// What the message follows from.
+    pub origin: Origin,
 }

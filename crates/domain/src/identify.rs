@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use crate::conversation::{Conversation, ConversationId};
 use crate::job::{Backoff, ClaimedJob, JobEnding, JobId};
-use crate::phone::{Region, lookup_variants};
+use crate::origin::Origin;
+use crate::phone::{Region, lookup_variants, masked};
 use crate::ports::{
     Chance, Clock, ConversationKey, ConversationStore, DirectoryError, IdSource, JobQueue,
     LanguageTaken, LookupResult, MessageStore, Reconciliation, StoreError, TenantDirectory,
@@ -190,6 +191,8 @@ impl Identify {
         let Some(directory) = &self.ports.directory else {
             return Ok((Identified::Later, self.again(job, "there is no directory", None)));
         };
+        let span = tracing::Span::current();
+        span.record("phone", masked(conversation.phone_number_canonical.as_str()));
         let mut named = TenantMatch::Nobody;
         for spelling in lookup_variants(&conversation.phone_number_original, self.rules.region) {
             match directory.look_up(&Text::new(spelling)).await {
@@ -202,19 +205,23 @@ impl Identify {
             }
         }
         let identified = match named {
-            TenantMatch::Tenant(_) => Identified::Found,
+            TenantMatch::Tenant(ref tenant) => {
+                span.record("tenant_id", tenant.as_str());
+                Identified::Found
+            }
             TenantMatch::Nobody => Identified::Nobody,
             TenantMatch::Ambiguous => {
                 tracing::warn!(conversation_id = %conversation.id, "several tenants for one number");
                 Identified::Ambiguous
             }
         };
-        self.keep(conversation.id, named).await?;
+        self.keep(job, conversation.id, named).await?;
         Ok((identified, JobEnding::Done))
     }
 
     async fn keep(
         &self,
+        job: &ClaimedJob,
         conversation: ConversationId,
         named: TenantMatch,
     ) -> Result<(), StoreError> {
@@ -225,7 +232,8 @@ impl Identify {
         };
         let at = self.ports.clock.now();
         let language_job = JobId(self.ports.ids.next());
-        let found = LookupResult { conversation, tenant, is_ambiguous, at, language_job };
+        let origin = job.origin.clone();
+        let found = LookupResult { conversation, tenant, is_ambiguous, at, language_job, origin };
         let Some(kept) = self.ports.conversations.record_lookup(&found).await? else {
             return Ok(());
         };
@@ -277,18 +285,20 @@ impl Identify {
     /// Whether the language that a conversation has now is worth telling.
     fn is_news(&self, conversation: &Conversation) -> bool {
         let (id, now) = (JobId(self.ports.ids.next()), self.ports.clock.now());
-        conversation.language_news(id, now).is_some()
+        conversation.language_news(id, now, &Origin::default()).is_some()
     }
 
     fn trouble(&self, job: &ClaimedJob, error: &DirectoryError) -> JobEnding {
         let retry_after = match error {
             DirectoryError::Unavailable { retry_after, source } => {
-                tracing::warn!(job = %job.ticket.id, error = %source, "no answer");
+                let error: &(dyn std::error::Error + 'static) = source.as_ref();
+                tracing::warn!(error, "no answer");
                 *retry_after
             }
             // An operator must act; until then it is asked again now and then.
             DirectoryError::Rejected(source) => {
-                tracing::error!(job = %job.ticket.id, error = %source, "the question is refused");
+                let error: &(dyn std::error::Error + 'static) = source.as_ref();
+                tracing::error!(error, "the question is refused");
                 None
             }
         };

@@ -9,6 +9,7 @@ use uuid::Uuid;
 use crate::conversation::ConversationId;
 use crate::language::Language;
 use crate::message::{MessageId, id};
+use crate::origin::Origin;
 use crate::timestamp::Timestamp;
 
 id! {
@@ -135,7 +136,7 @@ impl Job {
 }
 
 /// A job to be written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewJob {
     /// Its id.
     pub id: JobId,
@@ -143,6 +144,8 @@ pub struct NewJob {
     pub job: Job,
     /// Not before this time.
     pub run_at: Timestamp,
+    /// What it follows from.
+    pub origin: Origin,
 }
 
 /// Where a job stands.
@@ -190,7 +193,7 @@ pub struct Ticket {
 }
 
 /// A job that a worker has to itself for a time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClaimedJob {
     /// The right to it.
     pub ticket: Ticket,
@@ -200,6 +203,8 @@ pub struct ClaimedJob {
     pub failures: u32,
     /// Until then nobody else claims it.
     pub lease_until: Timestamp,
+    /// What it follows from.
+    pub origin: Origin,
 }
 
 /// What becomes of a job after a worker has had it.

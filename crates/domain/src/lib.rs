@@ -1,10 +1,12 @@
 #![doc = include_str!("../README.md")]
 
+pub mod backfill;
 pub mod backlog;
 pub mod conversation;
 pub mod delivery;
 pub mod error;
 pub mod event;
+pub mod history;
 pub mod hook;
 pub mod idempotency;
 pub mod identify;
@@ -13,6 +15,7 @@ pub mod job;
 pub mod language;
 pub mod message;
 pub mod notify;
+pub mod origin;
 pub mod outbound;
 pub mod outbox;
 pub mod phone;

@@ -11,6 +11,7 @@ use crate::delivery::{DeliveryState, DeliveryStatus, StatusReport};
 use crate::event::NewEvent;
 use crate::job::{Job, JobEnding, JobId, NewJob, Ticket};
 use crate::message::{Message, MessageId, StatusEvent, id};
+use crate::origin::Origin;
 use crate::ports::{ProviderFault, ProviderMessage, SendOutcome};
 use crate::timestamp::Timestamp;
 
@@ -216,7 +217,7 @@ pub struct Outgoing {
 }
 
 /// An attempt about to begin.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewAttempt {
     /// The id that it gets.
     pub id: AttemptId,
@@ -233,6 +234,20 @@ pub struct NewAttempt {
     pub resolve_job: JobId,
     /// When that search begins.
     pub resolve_at: Timestamp,
+    /// What the job follows from.
+    pub origin: Origin,
+}
+
+impl NewAttempt {
+    /// The search for the message, where nobody knows what became of a request.
+    fn search(&self) -> NewJob {
+        NewJob {
+            id: self.resolve_job,
+            job: Job::ResolveSend { message: self.message, looks: 0 },
+            run_at: self.resolve_at,
+            origin: self.origin.clone(),
+        }
+    }
 }
 
 /// The end of an attempt.
@@ -257,6 +272,20 @@ pub struct AttemptEnd {
     pub resolve_at: Timestamp,
     /// Whether the caller still waits and will be told.
     pub attended: bool,
+    /// What the job follows from.
+    pub origin: Origin,
+}
+
+impl AttemptEnd {
+    /// The search for the message, where nobody knows what became of a request.
+    fn search(&self) -> NewJob {
+        NewJob {
+            id: self.resolve_job,
+            job: Job::ResolveSend { message: self.message, looks: 0 },
+            run_at: self.resolve_at,
+            origin: self.origin.clone(),
+        }
+    }
 }
 
 /// What follows an attempt that made no message.
@@ -295,6 +324,24 @@ pub struct Step {
     pub ending: Option<JobEnding>,
     /// Whether a verdict of ours turned out wrong.
     pub overturned: bool,
+}
+
+/// A message came to another status than everybody was told before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Moved {
+    /// Its status now.
+    pub to: DeliveryStatus,
+    /// When it was taken in.
+    pub created_at: Timestamp,
+}
+
+impl Moved {
+    /// What is to be told of a message that was like that before, if anything.
+    #[must_use]
+    pub fn between(before: &Message, after: &Message) -> Option<Self> {
+        let to = after.shown().status;
+        (before.shown().status != to).then_some(Self { to, created_at: after.created_at })
+    }
 }
 
 impl Message {
@@ -362,7 +409,7 @@ impl Outgoing {
             SendState::InFlight => {
                 step.end_open_attempts(AttemptOutcome::Ambiguous, Some("interrupted"), new.at);
                 step.become_state(SendState::Ambiguous, None);
-                step.search(new.message, new.resolve_job, new.resolve_at);
+                step.follow_up = Some(new.search());
                 step.ending = Some(JobEnding::Done);
                 Beginning::Doubtful
             }
@@ -404,7 +451,7 @@ impl Outgoing {
                 step.end_attempt(end, AttemptOutcome::Ambiguous, fault);
                 if self.state() == SendState::InFlight {
                     step.become_state(SendState::Ambiguous, None);
-                    step.search(end.message, end.resolve_job, end.resolve_at);
+                    step.follow_up = Some(end.search());
                 }
             }
         }
@@ -521,14 +568,10 @@ impl Step {
         self.become_state(SendState::NotSent, Some(error));
     }
 
-    fn search(&mut self, message: MessageId, id: JobId, run_at: Timestamp) {
-        let job = Job::ResolveSend { message, looks: 0 };
-        self.follow_up = Some(NewJob { id, job, run_at });
-    }
-
     fn send_again(&mut self, end: &AttemptEnd, run_at: Timestamp) {
         let job = self.after.send_job();
-        self.follow_up = Some(NewJob { id: end.resolve_job, job, run_at });
+        let (id, origin) = (end.resolve_job, end.origin.clone());
+        self.follow_up = Some(NewJob { id, job, run_at, origin });
     }
 
     fn end_attempt(&mut self, end: &AttemptEnd, outcome: AttemptOutcome, fault: &ProviderFault) {

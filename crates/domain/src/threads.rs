@@ -83,7 +83,7 @@ impl Threads {
         if_version: Option<u32>,
     ) -> Result<Annotated, Error> {
         let change = Annotation {
-            key: self.conversation_key(key),
+            key: self.resolved(key).await?,
             workflow_type: changed("workflow_type", workflow_type)?,
             workflow_id: changed("workflow_id", workflow_id)?,
             if_version,
@@ -111,8 +111,7 @@ impl Threads {
         key: &str,
         query: &ThreadQuery,
     ) -> Result<(Conversation, ThreadPage), Error> {
-        let key = self.conversation_key(key);
-        let conversation = self.store.find_conversation(&key).await?;
+        let conversation = self.find(key).await?;
         let conversation = conversation.ok_or(Error::NotFound(Thing::Conversation))?;
         let page = self.store.read_thread(conversation.id, query).await?;
         Ok((conversation, page))
@@ -127,6 +126,40 @@ impl Threads {
         let key = message_key(key)?;
         let found = self.store.find_message(&key).await?;
         found.ok_or(Error::NotFound(Thing::Message))
+    }
+
+    /// The id that a conversation has now which had that id in the program that it was imported
+    /// from; `None` where the text is no such id.
+    ///
+    /// # Errors
+    /// [`Error::External`] where the store does not answer.
+    pub async fn imported_conversation(&self, text: &str) -> Result<Option<ConversationId>, Error> {
+        match old_id(text) {
+            Some(old_id) => Ok(self.conversations.imported_conversation(old_id).await?),
+            None => Ok(None),
+        }
+    }
+
+    /// A number, a short code and an old id can be spelled alike: the address comes first, because
+    /// that is what the path names, and the old id where nobody has written from there.
+    async fn find(&self, text: &str) -> Result<Option<Conversation>, Error> {
+        let found = self.store.find_conversation(&self.conversation_key(text)).await?;
+        if found.is_some() {
+            return Ok(found);
+        }
+        match self.imported_conversation(text).await? {
+            Some(id) => Ok(self.store.find_conversation(&ConversationKey::Id(id)).await?),
+            None => Ok(None),
+        }
+    }
+
+    /// The key of what [`find`](Self::find) finds. Only what may be an old id is looked for.
+    async fn resolved(&self, text: &str) -> Result<ConversationKey, Error> {
+        let key = self.conversation_key(text);
+        if old_id(text).is_none() {
+            return Ok(key);
+        }
+        Ok(self.find(text).await?.map_or(key, |found| ConversationKey::Id(found.id)))
     }
 
     fn conversation_key(&self, text: &str) -> ConversationKey {
@@ -145,6 +178,11 @@ impl Threads {
         };
         Address::read(&text, self.region)
     }
+}
+
+/// An id as databases number their rows: digits only.
+fn old_id(text: &str) -> Option<i64> {
+    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten()
 }
 
 #[expect(clippy::option_option, reason = "to leave a field is not to empty it")]
@@ -180,6 +218,16 @@ mod tests {
         let expected = threads.conversation_key("+18605550100");
         for text in ["(860) 555-0100", " 18605550100", "18605550100", " +18605550100"] {
             assert_eq!(threads.conversation_key(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn an_old_id_is_digits_only() {
+        for (text, id) in [("17", Some(17)), ("012", Some(12)), ("", None), ("+17", None)] {
+            assert_eq!(old_id(text), id, "{text}");
+        }
+        for text in ["99999999999999999999", "1 7", "-1", "\u{661}"] {
+            assert_eq!(old_id(text), None, "{text}");
         }
     }
 

@@ -53,6 +53,12 @@ impl Timestamp {
         Self::from(self.0.saturating_sub(span))
     }
 
+    /// The second that this time is in.
+    #[must_use]
+    pub fn whole_second(self) -> Self {
+        Self(self.0.replace_nanosecond(0).unwrap_or(self.0))
+    }
+
     /// The time since `earlier`; none where that is later.
     #[must_use]
     pub fn since(self, earlier: Self) -> Duration {
@@ -111,6 +117,14 @@ mod tests {
         let at = Timestamp::from_micros(1_700_000_000_000_001).unwrap();
         assert_eq!(Timestamp::parse(&at.to_string()), Ok(at));
         assert_eq!(Timestamp::from_micros(at.as_micros()), Some(at));
+    }
+
+    #[test]
+    fn the_second_is_the_one_that_the_time_is_in() {
+        for (micros, second) in [(0, 0), (1_999_999, 1_000_000), (-1, -1_000_000)] {
+            let at = Timestamp::from_micros(micros).unwrap().whole_second();
+            assert_eq!(at.as_micros(), second);
+        }
     }
 
     #[test]

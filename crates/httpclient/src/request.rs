@@ -2,6 +2,7 @@
 
 use reqwest::Method;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
+use trace_context::TraceParent;
 
 use crate::{Error, InMemoryResult, Response, Transport};
 
@@ -58,6 +59,9 @@ impl<'a> RequestBuilder<'a> {
 
     fn build(self, http: &reqwest::Client) -> InMemoryResult<reqwest::Request> {
         let mut request = http.request(self.method, self.url).query(&self.query);
+        if let Some(parent) = TraceParent::current() {
+            request = request.header(trace_context::HEADER, parent.to_string());
+        }
         if let Some(credentials) = self.credentials {
             let mut value = HeaderValue::try_from(format!("Basic {credentials}"))
                 .map_err(|_| Error::Credentials)?;

@@ -1,8 +1,8 @@
 //! The server: making its data, starting and stopping it, and what can befall it.
 
-use std::fs::{self, File};
+use std::fs::{self, File, Permissions};
 use std::net::TcpListener;
-use std::os::unix::fs::chown;
+use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -48,6 +48,8 @@ pub enum Durability {
 #[derive(Debug, Clone)]
 pub struct Builder {
     settings: Vec<(String, String)>,
+    /// Certificate and key.
+    tls: Option<(String, String)>,
 }
 
 impl Builder {
@@ -56,6 +58,13 @@ impl Builder {
     #[must_use]
     pub fn setting(mut self, name: &str, value: &str) -> Self {
         self.settings.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Lets clients encrypt: the server proves itself with that certificate and key, both PEM.
+    #[must_use]
+    pub fn tls(mut self, certificate: impl Into<String>, key: impl Into<String>) -> Self {
+        self.tls = Some((certificate.into(), key.into()));
         self
     }
 
@@ -68,8 +77,15 @@ impl Builder {
         let programs = Programs::find()?;
         let folder = programs.make_folder()?;
         programs.initialise(folder.path())?;
-        let mut cluster =
-            Cluster { programs, folder, settings: self.settings, port: 0, server: None };
+        let mut settings = self.settings;
+        if let Some((certificate, key)) = self.tls {
+            settings.push(("ssl".into(), "on".into()));
+            for (name, text) in [("ssl_cert_file", certificate), ("ssl_key_file", key)] {
+                let file = programs.write_private(folder.path(), name, &text)?;
+                settings.push((name.into(), file.display().to_string()));
+            }
+        }
+        let mut cluster = Cluster { programs, folder, settings, port: 0, server: None };
         cluster.start_on_free_port()?;
         Ok(cluster)
     }
@@ -90,7 +106,7 @@ impl Cluster {
     /// A server that is not started yet, for 200 connections unless it is told otherwise.
     #[must_use]
     pub fn builder(durability: Durability) -> Builder {
-        let builder = Builder { settings: Vec::new() }.setting("max_connections", "200");
+        let builder = Builder { settings: Vec::new(), tls: None }.setting("max_connections", "200");
         match durability {
             Durability::Default => builder,
             Durability::Fast => builder
@@ -256,6 +272,17 @@ impl Programs {
             chown(folder.path(), Some(uid), Some(gid))?;
         }
         Ok(folder)
+    }
+
+    /// A file that only the server may read: it insists on that for its key.
+    fn write_private(&self, folder: &Path, name: &str, text: &str) -> Result<PathBuf> {
+        let file = folder.join(name);
+        fs::write(&file, text)?;
+        fs::set_permissions(&file, Permissions::from_mode(0o600))?;
+        if let Some(owner) = &self.owner {
+            chown(&file, Some(owner.uid.as_raw()), Some(owner.gid.as_raw()))?;
+        }
+        Ok(file)
     }
 
     fn initialise(&self, folder: &Path) -> Result<()> {

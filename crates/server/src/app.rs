@@ -1,7 +1,8 @@
 //! The whole service: made from its settings, run until it is told to stop.
 
 use std::net::{SocketAddr, TcpListener};
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use actix_web::dev::{Server, ServerHandle};
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, middleware, web};
@@ -11,36 +12,53 @@ use domain::phone::Region;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use crate::config::Settings;
+use crate::config::{Environment, Settings};
 use crate::database::{Database, MigrationFailure};
+use crate::listener::Door;
+use crate::metered::{Watch, measure_database, measure_process};
 use crate::parts::Parts;
-use crate::telemetry::Metrics;
+use crate::ports::SystemClock;
+use crate::telemetry::Telemetry;
 
 /// What is left of the time to stop when calls to Twilio are cut short, to record that.
 const LAST_WORDS: Duration = Duration::from_secs(2);
+/// What is left of it when the last of the telemetry is sent.
+const FAREWELL: Duration = Duration::from_secs(1);
+/// For so long no request must have run before the process ends: what was answered is on its way then,
+/// and who kept a connection has seen that it is closed.
+const QUIET: Duration = Duration::from_millis(250);
+/// Longer than load balancers keep a connection to us (Google's: 600 s): it is theirs to close. Closed
+/// by us, it might be just then that they send a request.
+const KEEP_ALIVE: Duration = Duration::from_secs(620);
 /// How long to wait before asking a database again that did not answer at start.
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
 
 /// Runs the service until SIGTERM or Ctrl-C.
-pub(crate) async fn serve(settings: Settings) -> anyhow::Result<()> {
+pub(crate) async fn serve(settings: Settings, telemetry: Telemetry) -> anyhow::Result<()> {
     warn_of_dangers(&settings);
     warm_up(&settings);
-    let metrics = Metrics::start()?;
+    measure_process();
     let database = Database::open(&settings.database)?;
+    measure_database(&database);
     let listener = listen(&settings)?;
+    database.check_way().await?;
     let migrated = !settings.migrate_on_start || migrated(&database).await?;
     let hurry = CancellationToken::new();
     let parts = Parts::make(&settings, &database, &hurry)?;
     announce(&settings, listener.local_addr()?);
-    let server = start(listener, &parts.services, metrics, &settings)?;
+    let door = Door::of(&listener)?;
+    let server = start(listener, &parts.services, telemetry.clone(), &settings)?;
     let (handle, running) = (server.handle(), tokio::spawn(server));
+    let watch = Watch::new(database.stores().surveyor, Arc::new(SystemClock));
 
     tokio::select! {
-        ended = work(&database, migrated, &parts, &settings) => ended?,
+        ended = work(&database, migrated, &parts, &watch, &settings) => ended?,
+        ended = running => ended?.context("the HTTP server failed")?,
         () = told_to_stop() => {}
     }
-    stop(&parts, &handle, &hurry, settings.shutdown_grace).await;
-    running.await?.context("the HTTP server failed")
+    stop(&parts, &handle, door, &hurry, &settings).await;
+    telemetry.flush(FAREWELL.min(settings.shutdown_grace / 8)).await;
+    Ok(())
 }
 
 /// Brings the tables up to date and stops.
@@ -59,9 +77,10 @@ fn listen(settings: &Settings) -> anyhow::Result<TcpListener> {
 fn start(
     listener: TcpListener,
     services: &Services,
-    metrics: Metrics,
+    telemetry: Telemetry,
     settings: &Settings,
 ) -> anyhow::Result<Server> {
+    let metrics = Metrics { telemetry, open: settings.environment == Environment::Local };
     let services = services.clone();
     let grace = settings.shutdown_grace.as_secs().max(1);
     let server = HttpServer::new(move || {
@@ -73,6 +92,7 @@ fn start(
     });
     let server = server
         .on_connect(adapter_http::on_connect)
+        .keep_alive(KEEP_ALIVE)
         .disable_signals()
         .shutdown_timeout(grace)
         .listen(listener)
@@ -80,13 +100,23 @@ fn start(
     Ok(server.run())
 }
 
+/// What `/metrics` shows.
+#[derive(Clone)]
+struct Metrics {
+    telemetry: Telemetry,
+    /// Whether anybody may see it.
+    open: bool,
+}
+
 async fn metrics_page(
     metrics: web::Data<Metrics>,
     services: web::Data<Services>,
     request: HttpRequest,
 ) -> Result<HttpResponse, ApiError> {
-    services.allow(&request, Scope::Operate)?;
-    let page = metrics.page().map_err(|error| ApiError::Internal(error.into()))?;
+    if !metrics.open {
+        services.allow(&request, Scope::Operate)?;
+    }
+    let page = metrics.telemetry.page().map_err(|error| ApiError::Internal(error.into()))?;
     Ok(HttpResponse::Ok().content_type("text/plain; version=0.0.4").body(page))
 }
 
@@ -96,10 +126,16 @@ async fn work(
     database: &Database,
     up_to_date: bool,
     parts: &Parts,
+    watch: &Watch,
     settings: &Settings,
 ) -> anyhow::Result<()> {
     make_ready(database, up_to_date, &parts.services.health).await?;
-    tokio::join!(parts.crew.run(), parts.services.events.run(), configure_hooks(parts, settings));
+    tokio::join!(
+        parts.crew.run(),
+        parts.services.events.run(),
+        configure_hooks(parts, settings),
+        watch.run(settings.survey_interval),
+    );
     std::future::pending().await
 }
 
@@ -169,6 +205,9 @@ fn announce(settings: &Settings, address: SocketAddr) {
 }
 
 fn warn_of_dangers(settings: &Settings) {
+    for warning in &settings.warnings {
+        tracing::warn!(warning, "is a setting misspelt?");
+    }
     if settings.twilio.auth_token.is_none() && settings.twilio.auth_token_secondary.is_none() {
         tracing::warn!("TWILIO_AUTH_TOKEN is not set: every webhook will be refused");
     }
@@ -201,20 +240,38 @@ async fn told_to_stop() {
     }
 }
 
-/// Says that it is no longer ready, lets running requests and jobs finish, and stops. Calls to
-/// Twilio are cut short when only [`LAST_WORDS`] of the time is left.
-async fn stop(parts: &Parts, http: &ServerHandle, hurry: &CancellationToken, grace: Duration) {
+/// Says that it is no longer ready and goes on for a moment, so that whoever sends requests here
+/// notices; then takes no more, and lets running requests and jobs finish. Calls to Twilio are cut
+/// short when only [`LAST_WORDS`] of the time is left.
+async fn stop(
+    parts: &Parts,
+    http: &ServerHandle,
+    door: Door,
+    hurry: &CancellationToken,
+    settings: &Settings,
+) {
+    let (begun, grace) = (Instant::now(), settings.shutdown_grace);
+    let left = |reserve: Duration| grace.saturating_sub(begun.elapsed() + reserve);
+    let farewell = FAREWELL.min(grace / 8);
     tracing::info!("stopping");
     parts.services.health.set_ready(false);
+    parts.services.traffic.leave();
+    tokio::time::sleep(settings.shutdown_delay.min(grace / 2)).await;
     parts.crew.stop_claiming();
     parts.services.events.close();
-    let patience = grace.saturating_sub(LAST_WORDS.min(grace / 2));
-    let finished = async { tokio::join!(http.stop(true), parts.crew.finished()) };
+    door.shut().await;
+    drop(door);
+    // Told now, and not waited for: connections that nobody uses stay open for long.
+    drop(http.stop(true));
+    let finished = async {
+        tokio::join!(parts.services.traffic.quiet(QUIET), parts.crew.finished());
+    };
     tokio::pin!(finished);
+    let patience = left(farewell + LAST_WORDS.min(grace / 2));
     if tokio::time::timeout(patience, &mut finished).await.is_err() {
         tracing::warn!("calls to Twilio are cut short: what they came to is not known");
         hurry.cancel();
-        if tokio::time::timeout(grace.saturating_sub(patience), finished).await.is_err() {
+        if tokio::time::timeout(left(farewell), finished).await.is_err() {
             tracing::warn!("some requests or jobs did not finish in time");
         }
     }

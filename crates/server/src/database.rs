@@ -5,16 +5,20 @@ use std::sync::Arc;
 use adapter_postgres::{MigrateError, PgSettings, PgStore};
 use adapter_sqlite::SqliteStore;
 use anyhow::Context;
-use domain::ports::{ConversationStore, EventStore, JobQueue, MessageStore, OutboundStore};
-use secrecy::ExposeSecret;
+use domain::ports::{
+    BackfillStore, Clock, ConversationStore, EventStore, HistoryStore, JobQueue, MessageStore,
+    OutboundStore, Surveyor,
+};
+use secrecy::{ExposeSecret, SecretString};
 use tokio::runtime::Handle;
 
 use crate::config::DatabaseSettings;
+use crate::metered::MeteredStore;
 
 /// An open store, with what its migrations need.
 pub(crate) enum Database {
     Sqlite(Arc<SqliteStore>),
-    Postgres { store: Arc<PgStore>, migrations: PgSettings },
+    Postgres { store: Arc<PgStore>, settings: PgSettings, migrations: PgSettings },
 }
 
 /// The ports that one store implements.
@@ -23,21 +27,41 @@ pub(crate) struct Stores {
     pub(crate) outbound: Arc<dyn OutboundStore>,
     pub(crate) conversations: Arc<dyn ConversationStore>,
     pub(crate) queue: Arc<dyn JobQueue>,
+    pub(crate) lists: Arc<dyn BackfillStore>,
+    pub(crate) history: Arc<dyn HistoryStore>,
     pub(crate) events: Arc<dyn EventStore>,
+    pub(crate) surveyor: Arc<dyn Surveyor>,
 }
 
 impl Stores {
     fn of<S>(store: &Arc<S>) -> Self
     where
-        S: MessageStore + OutboundStore + ConversationStore + JobQueue + EventStore + 'static,
+        S: MessageStore
+            + OutboundStore
+            + ConversationStore
+            + JobQueue
+            + BackfillStore
+            + HistoryStore
+            + EventStore
+            + Surveyor
+            + 'static,
     {
         Self {
             messages: store.clone(),
             outbound: store.clone(),
             conversations: store.clone(),
             queue: store.clone(),
+            lists: store.clone(),
+            history: store.clone(),
             events: store.clone(),
+            surveyor: store.clone(),
         }
+    }
+
+    /// The same, counting what becomes of messages.
+    pub(crate) fn metered(self, clock: Arc<dyn Clock>) -> Self {
+        let metered = Arc::new(MeteredStore::new(self.messages, self.outbound, clock));
+        Self { messages: metered.clone(), outbound: metered, ..self }
     }
 }
 
@@ -58,18 +82,21 @@ impl Database {
                     .with_context(|| format!("DATABASE_URL: {} cannot be used", path.display()))?;
                 Ok(Self::Sqlite(Arc::new(store)))
             }
-            DatabaseSettings::Postgres { url, migration_url, schema, pool_size } => {
-                let settings = |url: &secrecy::SecretString| {
-                    let mut settings = PgSettings::new(url.expose_secret());
-                    settings.schema.clone_from(schema);
-                    settings.pool_size = *pool_size;
-                    settings
-                };
-                let store = PgStore::new(&settings(url), Handle::current())
+            DatabaseSettings::Postgres { url, migration_url, .. } => {
+                let migrations = postgres(settings, migration_url.as_ref().unwrap_or(url));
+                let settings = postgres(settings, url);
+                let store = PgStore::new(&settings, Handle::current())
                     .context("DATABASE_URL cannot be used")?;
-                let migrations = settings(migration_url.as_ref().unwrap_or(url));
-                Ok(Self::Postgres { store: Arc::new(store), migrations })
+                Ok(Self::Postgres { store: Arc::new(store), settings, migrations })
             }
+        }
+    }
+
+    /// Looks whether a pooler stands in the way that we cannot work through.
+    pub(crate) async fn check_way(&self) -> anyhow::Result<()> {
+        match self {
+            Self::Sqlite(_) => Ok(()),
+            Self::Postgres { settings, .. } => Ok(adapter_postgres::check_way(settings).await?),
         }
     }
 
@@ -95,6 +122,23 @@ impl Database {
             }
         }
     }
+}
+
+/// The way to a database server.
+pub(crate) fn postgres(settings: &DatabaseSettings, url: &SecretString) -> PgSettings {
+    let mut way = PgSettings::new(url.expose_secret());
+    if let DatabaseSettings::Postgres { schema, pool_size, root_certificate, timeouts, .. } =
+        settings
+    {
+        way.schema.clone_from(schema);
+        way.pool_size = *pool_size;
+        way.root_certificate.clone_from(root_certificate);
+        way.connect_timeout = timeouts.connect;
+        way.tcp_user_timeout = timeouts.tcp_user;
+        way.statement_timeout = Some(timeouts.statement);
+        way.lock_timeout = Some(timeouts.lock);
+    }
+    way
 }
 
 impl MigrationFailure {

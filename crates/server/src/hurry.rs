@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use domain::message::TwilioSid;
+use domain::message::{Media, TwilioSid};
 use domain::ports::{
-    PageToken, Provider, ProviderError, ProviderFault, ProviderMessage, ProviderPage, SendOrder,
-    SendOutcome, Sought, UnsentReason,
+    Archive, MessageList, PageToken, Provider, ProviderError, ProviderFault, ProviderMessage,
+    ProviderPage, SendOrder, SendOutcome, Sought, UnsentReason,
 };
 use domain::text::Text;
 use domain::timestamp::Timestamp;
@@ -15,8 +15,8 @@ use tokio_util::sync::CancellationToken;
 
 /// Cuts every call short once `hurry` is cancelled. What a request to send came to is then not
 /// known, and said to be so.
-pub(crate) struct Hurried {
-    pub(crate) provider: Arc<dyn Provider>,
+pub(crate) struct Hurried<P: ?Sized> {
+    pub(crate) provider: Arc<P>,
     pub(crate) hurry: CancellationToken,
 }
 
@@ -25,7 +25,7 @@ pub(crate) struct Hurried {
 #[error("the service stops")]
 struct Stopping;
 
-impl Hurried {
+impl<P: ?Sized> Hurried<P> {
     async fn in_time<T>(
         &self,
         call: impl Future<Output = Result<T, ProviderError>>,
@@ -51,7 +51,7 @@ fn not_begun() -> SendOutcome {
 }
 
 #[async_trait]
-impl Provider for Hurried {
+impl<P: Provider + ?Sized> Provider for Hurried<P> {
     async fn send(&self, order: &SendOrder) -> SendOutcome {
         if self.hurry.is_cancelled() {
             return not_begun();
@@ -79,20 +79,31 @@ impl Provider for Hurried {
         self.in_time(self.provider.fetch(sid)).await
     }
 
-    async fn list_since(
-        &self,
-        to: &Text,
-        since: Timestamp,
-        page: Option<PageToken>,
-    ) -> Result<ProviderPage, ProviderError> {
-        self.in_time(self.provider.list_since(to, since, page)).await
-    }
-
     async fn check(&self) -> Result<(), ProviderError> {
         self.in_time(self.provider.check()).await
     }
 
     fn explain(&self, code: &str) -> Option<&'static str> {
         self.provider.explain(code)
+    }
+}
+
+#[async_trait]
+impl<P: Archive + ?Sized> Archive for Hurried<P> {
+    async fn list(
+        &self,
+        list: &MessageList,
+        since: Timestamp,
+        page: Option<PageToken>,
+    ) -> Result<ProviderPage, ProviderError> {
+        self.in_time(self.provider.list(list, since, page)).await
+    }
+
+    async fn media_of(&self, sid: &TwilioSid) -> Result<Vec<Media>, ProviderError> {
+        self.in_time(self.provider.media_of(sid)).await
+    }
+
+    async fn numbers_of(&self, service: &str) -> Result<Vec<Text>, ProviderError> {
+        self.in_time(self.provider.numbers_of(service)).await
     }
 }

@@ -3,25 +3,36 @@
 //! This crate only wires: settings, telemetry, the store, the HTTP side, shutdown.
 
 mod app;
+mod backfill;
 mod config;
 mod database;
+mod doctor;
+mod healthcheck;
 mod hurry;
+mod import;
 mod keys;
+mod listener;
+mod metered;
 mod parts;
 mod ports;
 mod telemetry;
 mod worker;
 
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
 use config::Settings;
+use telemetry::Telemetry;
 
 /// The one service between Twilio and the programs that need its texts.
 #[derive(Parser)]
 #[command(name = "sms-foundation", version, about)]
 struct Arguments {
+    /// A file of settings, in the form of config/defaults.toml; SMS_FOUNDATION_CONFIG names one too.
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
     #[command(subcommand)]
     command: Option<Command>,
 }
@@ -32,6 +43,16 @@ enum Command {
     Serve,
     /// Bring the tables up to date and stop.
     Migrate,
+    /// Look at Twilio for texts that no webhook brought.
+    Backfill(backfill::BackfillArguments),
+    /// Say what is wrong with the settings, the database and Twilio's side, and how to mend it.
+    Doctor,
+    /// Take over what the Python original has stored.
+    Import(import::ImportArguments),
+    /// Show every setting, where it comes from, and what is wrong.
+    Config,
+    /// Ask the running service whether it lives: 0 is yes, 1 is no. For a container's health check.
+    Health,
     /// Keys for the API.
     Key {
         #[command(subcommand)]
@@ -45,24 +66,26 @@ const EXIT_CONFIG: u8 = 78;
 #[tokio::main]
 async fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    let file = arguments.config.as_deref();
     let command = match arguments.command.unwrap_or(Command::Serve) {
         Command::Key { command } => return keys::run(&command),
-        command @ (Command::Serve | Command::Migrate) => command,
+        Command::Config => return show_settings(file),
+        Command::Health => return healthcheck::run(Settings::address(file)),
+        command => command,
     };
-    let settings = match Settings::load() {
+    let settings = match Settings::load(file) {
         Ok(settings) => settings,
         Err(problems) => {
             say(&problems.to_string());
-            return ExitCode::from(EXIT_CONFIG);
+            let is_asked = matches!(command, Command::Doctor);
+            return if is_asked { ExitCode::FAILURE } else { ExitCode::from(EXIT_CONFIG) };
         }
     };
-    telemetry::start_logging(&settings.log);
-    telemetry::log_panics();
-    let done = match command {
-        Command::Migrate => app::migrate(&settings).await,
-        Command::Serve | Command::Key { .. } => app::serve(settings).await,
-    };
-    match done {
+    if let Command::Doctor = command {
+        // What it says is its answer: no log lines between.
+        return doctor::run(&settings).await;
+    }
+    match run(command, settings).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             say(&format!("sms-foundation: {error:#}"));
@@ -71,7 +94,28 @@ async fn main() -> ExitCode {
     }
 }
 
+async fn run(command: Command, settings: Settings) -> anyhow::Result<()> {
+    let telemetry = Telemetry::start(&settings)?;
+    telemetry::log_panics();
+    match command {
+        Command::Migrate => app::migrate(&settings).await,
+        Command::Backfill(wanted) => backfill::run(&settings, wanted).await,
+        Command::Import(wanted) => import::run(&settings, wanted).await,
+        _ => app::serve(settings, telemetry).await,
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "a command that answers")]
+fn show_settings(file: Option<&Path>) -> ExitCode {
+    let (shown, problems) = Settings::show(file);
+    print!("{shown}");
+    problems.map_or(ExitCode::SUCCESS, |problems| {
+        say(&problems.to_string());
+        ExitCode::from(EXIT_CONFIG)
+    })
+}
+
 #[expect(clippy::print_stderr, reason = "the program stops here: this is its last word")]
 fn say(text: &str) {
-    eprintln!("{text}");
+    eprintln!("{}", text.trim_end());
 }

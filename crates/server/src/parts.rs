@@ -4,17 +4,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use adapter_hooks::HookClient;
-use adapter_http::{EventTail, Health, Limits, Probe, Services, spell_event};
+use adapter_http::{EventTail, Health, Limits, Probe, Services, Traffic, spell_event};
 use adapter_language::NgramDetector;
 use adapter_monitor::{MonitorClient, MonitorSettings, ProfileClient, ProfileSettings};
 use adapter_twilio::{ClientSettings, GateSettings, TwilioClient, TwilioGate};
 use anyhow::Context;
+use domain::backfill::{Backfill, BackfillPorts};
 use domain::backlog::Backlog;
 use domain::identify::{Identify, IdentifyPorts, LookupRules};
 use domain::inbox::Inbox;
 use domain::notify::{Feed, HookPorts, Hooks, Subscriptions};
 use domain::outbox::{Outbox, OutboxPorts, SendRules};
-use domain::ports::{Clock, HookSender, IdSource, TenantDirectory, TenantProfiles};
+use domain::ports::{Clock, HookSender, IdSource, MessageStore, TenantDirectory, TenantProfiles};
 use domain::receipts::Receipts;
 use domain::senders::Senders;
 use domain::threads::Threads;
@@ -24,6 +25,7 @@ use tokio_util::sync::CancellationToken;
 use crate::config::{Settings, TenantSettings};
 use crate::database::{Database, Stores};
 use crate::hurry::Hurried;
+use crate::metered::{MeteredDirectory, MeteredProfiles, MeteredProvider};
 use crate::ports::{Dice, SystemClock, TokioTimer, UuidV7};
 use crate::worker::{Crew, CrewSettings, News, WorkTools, WorkerSettings};
 
@@ -31,6 +33,9 @@ use crate::worker::{Crew, CrewSettings, News, WorkTools, WorkerSettings};
 const LOOKUPS: usize = 8;
 /// A lookup asks for four spellings, each of them for half a minute at most.
 const LOOKUP_LEASE: Duration = Duration::from_mins(3);
+
+/// Twilio's API, as a process sees it that may have to stop.
+pub(crate) type Twilio = Arc<Hurried<TwilioClient>>;
 
 /// What runs: the HTTP side, and the worker behind it.
 pub(crate) struct Parts {
@@ -45,10 +50,12 @@ impl Parts {
         database: &Database,
         hurry: &CancellationToken,
     ) -> anyhow::Result<Self> {
-        let stores = database.stores();
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let stores = database.stores().metered(clock.clone());
         let ids: Arc<dyn IdSource> = Arc::new(UuidV7);
-        let outbox = outbox(settings, &stores, hurry)?;
+        let twilio = twilio(settings, hurry)?;
+        let outbox = twilio.clone().and_then(|twilio| outbox(settings, &stores, twilio));
+        let backfill = twilio.and_then(|twilio| backfill(settings, &stores, twilio));
         let identify = identify(settings, &stores)?;
         let keep = settings.sending.keep;
         let backlog = Backlog::new(stores.queue.clone(), clock.clone(), keep);
@@ -61,6 +68,7 @@ impl Parts {
             queue: stores.queue.clone(),
             store: stores.messages.clone(),
             outbox: outbox.clone(),
+            backfill: backfill.clone(),
             identify: identify.clone(),
             backlog: backlog.clone(),
             hooks: hooks(settings, &stores, caller),
@@ -77,14 +85,9 @@ impl Parts {
         let services = Services {
             gate: Arc::new(gate(settings)),
             webhook_prefixes: prefixes.into_iter().map(str::to_owned).collect(),
-            inbox: Inbox::new(
-                store.clone(),
-                Arc::new(NgramDetector),
-                clock.clone(),
-                ids.clone(),
-                settings.tenants.lookup_ages(),
-            ),
-            receipts: Receipts::new(store.clone(), clock.clone(), ids.clone()),
+            inbox: inbox(settings, &store),
+            receipts: receipts(&store),
+            backfill,
             threads,
             subscriptions,
             events,
@@ -102,6 +105,7 @@ impl Parts {
                 outbox.map(twilio_probe),
                 identify.has_directory().then(|| monitor_probe(identify)),
             ),
+            traffic: Traffic::default(),
             clock,
             ids,
         };
@@ -150,21 +154,17 @@ fn gate(settings: &Settings) -> TwilioGate {
     })
 }
 
-/// None where the settings that sending needs are not given.
-fn outbox(
+/// None where the settings that an account needs are not given.
+pub(crate) fn twilio(
     settings: &Settings,
-    stores: &Stores,
     hurry: &CancellationToken,
-) -> anyhow::Result<Option<Outbox>> {
-    let sending = &settings.sending;
+) -> anyhow::Result<Option<Twilio>> {
     let (Some(account_sid), Some(auth_token)) =
         (&settings.twilio.account_sid, &settings.twilio.auth_token)
     else {
         return Ok(None);
     };
-    if sending.senders.is_empty() {
-        return Ok(None);
-    }
+    let sending = &settings.sending;
     let client = TwilioClient::new(&ClientSettings {
         account_sid: account_sid.clone(),
         auth_token: auth_token.clone(),
@@ -173,10 +173,50 @@ fn outbox(
         connect_timeout: sending.connect_timeout,
         timeout: sending.timeout,
     })?;
+    Ok(Some(Arc::new(Hurried { provider: Arc::new(client), hurry: hurry.clone() })))
+}
+
+fn inbox(settings: &Settings, store: &Arc<dyn MessageStore>) -> Inbox {
+    Inbox::new(
+        store.clone(),
+        Arc::new(NgramDetector),
+        Arc::new(SystemClock),
+        Arc::new(UuidV7),
+        settings.tenants.lookup_ages(),
+    )
+}
+
+fn receipts(store: &Arc<dyn MessageStore>) -> Receipts {
+    Receipts::new(store.clone(), Arc::new(SystemClock), Arc::new(UuidV7))
+}
+
+/// None where no number is given whose texts could be missed.
+pub(crate) fn backfill(settings: &Settings, stores: &Stores, twilio: Twilio) -> Option<Backfill> {
+    let senders = settings.sending.senders.clone();
+    let ports = BackfillPorts {
+        store: stores.lists.clone(),
+        history: stores.history.clone(),
+        archive: twilio,
+        inbox: inbox(settings, &stores.messages),
+        receipts: receipts(&stores.messages),
+        clock: Arc::new(SystemClock),
+        timer: Arc::new(TokioTimer),
+        ids: Arc::new(UuidV7),
+        chance: Arc::new(Dice),
+    };
+    (!senders.is_empty()).then(|| Backfill::new(ports, settings.backfill, senders))
+}
+
+/// None where there is no number to send from.
+fn outbox(settings: &Settings, stores: &Stores, twilio: Twilio) -> Option<Outbox> {
+    let sending = &settings.sending;
+    if sending.senders.is_empty() {
+        return None;
+    }
     let ports = OutboxPorts {
         store: stores.outbound.clone(),
         queue: stores.queue.clone(),
-        provider: Arc::new(Hurried { provider: Arc::new(client), hurry: hurry.clone() }),
+        provider: Arc::new(MeteredProvider::new(twilio)),
         clock: Arc::new(SystemClock),
         timer: Arc::new(TokioTimer),
         ids: Arc::new(UuidV7),
@@ -194,7 +234,7 @@ fn outbox(
         pacing: Some(sending.pacing),
     };
     let senders = Senders::new(sending.senders.clone(), settings.region);
-    Ok(Some(Outbox::new(ports, rules, senders)))
+    Some(Outbox::new(ports, rules, senders))
 }
 
 fn identify(settings: &Settings, stores: &Stores) -> anyhow::Result<Identify> {
@@ -222,7 +262,8 @@ fn directory(tenants: &TenantSettings) -> anyhow::Result<Option<Arc<dyn TenantDi
         api_key: tenants.api_key.clone(),
         ..MonitorSettings::new(base_url.clone())
     });
-    Ok(Some(Arc::new(client.context("MONITOR_API_URL, MONITOR_API_KEY")?)))
+    let client = client.context("MONITOR_API_URL, MONITOR_API_KEY")?;
+    Ok(Some(Arc::new(MeteredDirectory::new(Arc::new(client)))))
 }
 
 fn profiles(tenants: &TenantSettings) -> anyhow::Result<Option<Arc<dyn TenantProfiles>>> {
@@ -233,7 +274,8 @@ fn profiles(tenants: &TenantSettings) -> anyhow::Result<Option<Arc<dyn TenantPro
         api_key: tenants.profile_key(),
         ..ProfileSettings::new(base_url.clone())
     });
-    Ok(Some(Arc::new(client.context("TENANT_PROFILE_API_URL, TENANT_PROFILE_API_KEY")?)))
+    let client = client.context("TENANT_PROFILE_API_URL, TENANT_PROFILE_API_KEY")?;
+    Ok(Some(Arc::new(MeteredProfiles::new(Arc::new(client)))))
 }
 
 fn threads(settings: &Settings, stores: &Stores) -> Threads {

@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::InboundText;
 use crate::api::error::ApiError;
+use crate::api::numbers::{MessagingService, NumberSettings};
 use crate::api::order::Order;
 use crate::creates::{CreateRequest, Creates, End};
 use crate::failure::Failure;
@@ -58,6 +59,8 @@ pub(crate) struct Ledger {
     by_sid: HashMap<String, usize>,
     pub(crate) creates: Creates,
     pub(crate) opted_out: HashSet<String>,
+    pub(crate) number_settings: HashMap<String, NumberSettings>,
+    pub(crate) services: Vec<MessagingService>,
     pub(crate) failures: Dial<Failure>,
     pub(crate) outcomes: Dial<Outcome>,
     pub(crate) callbacks: Dial<Callbacks>,
@@ -336,6 +339,8 @@ impl Ledger {
             by_sid: HashMap::new(),
             creates: Creates::default(),
             opted_out: HashSet::new(),
+            number_settings: HashMap::new(),
+            services: Vec::new(),
             failures: Dial::default(),
             outcomes: Dial::default(),
             callbacks: Dial::default(),

@@ -139,7 +139,7 @@ pub(crate) fn new_sid(kind: &str) -> String {
     format!("{kind}{}", Uuid::new_v4().simple())
 }
 
-fn media_type(url: &str) -> &'static str {
+pub(crate) fn media_type(url: &str) -> &'static str {
     let path = url.split(['?', '#']).next().unwrap_or_default();
     let extension = path.rsplit_once('.').map_or("", |(_, extension)| extension);
     match extension.to_ascii_lowercase().as_str() {

@@ -22,6 +22,7 @@ mod visitor;
 /// Where the service hears of texts.
 pub const INBOUND_PATH: &str = "/webhook/twilio/sms";
 
+pub use api::numbers::{MessagingService, NumberSettings};
 pub use creates::{CreateRequest, Creates, End};
 pub use failure::Failure;
 pub use inbound::InboundText;

@@ -7,6 +7,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc2822;
 
 use crate::api::error;
+use crate::inbound::media_type;
 
 /// A message. Personal data: `Debug` shows only its SID and status.
 #[derive(Clone)]
@@ -157,6 +158,21 @@ impl Message {
             "to": self.to,
             "uri": format!("{uri}.json"),
         })
+    }
+
+    /// `Media.json`: what it has of pictures and files. Twilio gives each a number of its own; here
+    /// its place is enough.
+    pub(crate) fn media_json(&self, account_sid: &str) -> Value {
+        let uri = format!("/2010-04-01/Accounts/{account_sid}/Messages/{}/Media", self.sid);
+        let shown = self.media.iter().enumerate().map(|(nth, url)| {
+            json!({
+                "sid": format!("ME{nth:032}"),
+                "parent_sid": self.sid,
+                "content_type": media_type(url),
+                "uri": format!("{uri}/ME{nth:032}.json"),
+            })
+        });
+        json!({ "media_list": shown.collect::<Vec<_>>(), "next_page_uri": null })
     }
 
     /// The fields of the callback about its `nth` change, in Twilio's order.

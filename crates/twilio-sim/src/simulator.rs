@@ -13,6 +13,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::InboundText;
 use crate::account::{Account, Clock, Ledger};
+use crate::api::numbers::{MessagingService, NumberSettings};
 use crate::creates::Creates;
 use crate::failure::Failure;
 use crate::lifecycle::{Callbacks, Delays, Outcome};
@@ -113,6 +114,16 @@ impl Simulator {
     /// [`LocalTwilio`] does.
     pub fn receive(&self, text: &InboundText) {
         self.account.receive(text);
+    }
+
+    /// Where the texts to a number go, as the account's settings say.
+    pub fn set_number(&self, number: &str, settings: NumberSettings) {
+        self.account.ledger().number_settings.insert(number.to_owned(), settings);
+    }
+
+    /// Adds a Messaging Service.
+    pub fn add_service(&self, service: MessagingService) {
+        self.account.ledger().services.push(service);
     }
 
     /// All messages of the account, in the order in which they were made.

@@ -22,7 +22,7 @@ async fn queue() -> (Arc<InMemoryStore>, JobId) {
         lease_until: fixture::at(120),
         limit: 1,
     };
-    let job = store.claim_jobs(&claim).await.unwrap()[0];
+    let job = store.claim_jobs(&claim).await.unwrap().remove(0);
     let park = JobEnding::Park { error: "http_500".into() };
     assert!(store.finish_job(job.ticket, &park, fixture::at(61)).await.unwrap());
     (store, job.ticket.id)

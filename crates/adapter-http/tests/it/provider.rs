@@ -6,12 +6,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use domain::message::TwilioSid;
 use domain::ports::{
-    PageToken, Provider, ProviderError, ProviderFault, ProviderMessage, ProviderPage, SendOrder,
-    SendOutcome, Sought, UnsentReason,
+    Provider, ProviderError, ProviderFault, ProviderMessage, SendOrder, SendOutcome, Sought,
+    UnsentReason,
 };
 use domain::testing::fixture;
-use domain::text::Text;
-use domain::timestamp::Timestamp;
 use tokio::sync::Semaphore;
 
 /// Answers every order the same, at once or when it is let.
@@ -86,15 +84,6 @@ impl Provider for FakeProvider {
 
     async fn fetch(&self, _: &TwilioSid) -> Result<Option<ProviderMessage>, ProviderError> {
         Ok(None)
-    }
-
-    async fn list_since(
-        &self,
-        _: &Text,
-        _: Timestamp,
-        _: Option<PageToken>,
-    ) -> Result<ProviderPage, ProviderError> {
-        Ok(ProviderPage::default())
     }
 
     async fn check(&self) -> Result<(), ProviderError> {

@@ -12,7 +12,8 @@ use actix_web::http::header::{self, HeaderMap, HeaderValue};
 use actix_web::http::{Method, StatusCode};
 use actix_web::{App, Error, HttpResponse, middleware, test};
 use adapter_http::{
-    Access, ApiKeys, Cors, EventTail, Health, LimitSettings, Limits, Services, configure, envelope,
+    Access, ApiKeys, Cors, EventTail, Health, LimitSettings, Limits, Services, Traffic, configure,
+    envelope,
 };
 use domain::backlog::{Backlog, Keep};
 use domain::inbox::Inbox;
@@ -75,6 +76,7 @@ pub(crate) fn services(store: Arc<dyn MessageStore>, gate: FakeGate) -> Services
             Some(fixture::lookup_ages()),
         ),
         receipts: Receipts::new(store.clone(), clock.clone(), ids.clone()),
+        backfill: None,
         threads: Threads::on(store, rest.clone(), rest.clone(), clock.clone(), Region::default()),
         subscriptions: subscriptions(rest.clone(), clock.clone()),
         events: EventTail::new(Feed::new(rest.clone()), Duration::from_millis(20)),
@@ -86,6 +88,7 @@ pub(crate) fn services(store: Arc<dyn MessageStore>, gate: FakeGate) -> Services
         limits: limits(1000, 0),
         cors: Cors::Off,
         health,
+        traffic: Traffic::default(),
         clock,
         ids,
     }

@@ -1,14 +1,18 @@
 //! Twilio's two webhooks.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix_web::test::TestRequest;
 use adapter_http::Services;
+use domain::backfill::{Backfill, BackfillPorts, BackfillRules};
 use domain::outbound::{NOT_SENT, SendError, SendState};
+use domain::phone::Region;
 use domain::ports::{
-    MessageKey, MessageStore, MockMessageStore, Refusal, StatusDelivery, StoreError,
+    BackfillStore, MessageKey, MessageStore, MockArchive, MockBackfillStore, MockMessageStore,
+    Refusal, StatusDelivery, StoreError,
 };
-use domain::testing::{InMemoryStore, Inspect, fixture};
+use domain::testing::{FixedChance, InMemoryStore, Inspect, NoTimer, fixture};
 
 use crate::service::{ask, ask_of, gate, genuine, get, services};
 use crate::worker::TestWorker;
@@ -171,4 +175,45 @@ async fn only_post_is_answered() {
         assert_eq!(answer.headers.get("allow").unwrap(), "POST");
         assert_eq!(answer.json()["error"]["code"], "sms.validation_error");
     }
+}
+
+#[actix_web::test]
+async fn a_burst_of_refused_webhooks_that_name_our_account_lets_twilios_lists_be_read_early() {
+    for (body, expected) in [("ours, badly signed", 1), ("somebody's", 0)] {
+        let mut lists = MockBackfillStore::new();
+        lists.expect_hasten_lists().times(expected).returning(|_| Ok(()));
+        let store = Arc::new(InMemoryStore::default());
+        let services = services(store.clone(), gate());
+        let backfill = Some(backfill(store, Arc::new(lists), &services));
+        let services = Services { backfill, ..services };
+        for path in [SMS, STATUS, SMS, SMS] {
+            let forged = TestRequest::post().uri(path).set_payload(body);
+            assert_eq!(ask_of(&services, forged).await.status, 403);
+        }
+    }
+}
+
+fn backfill(
+    store: Arc<InMemoryStore>,
+    lists: Arc<dyn BackfillStore>,
+    services: &Services,
+) -> Backfill {
+    let ports = BackfillPorts {
+        store: lists,
+        history: store,
+        archive: Arc::new(MockArchive::new()),
+        inbox: services.inbox.clone(),
+        receipts: services.receipts.clone(),
+        clock: services.clock.clone(),
+        timer: Arc::new(NoTimer),
+        ids: services.ids.clone(),
+        chance: Arc::new(FixedChance::default()),
+    };
+    let rules = BackfillRules {
+        interval: Duration::from_mins(5),
+        overlap: Duration::from_mins(10),
+        grace: Duration::from_mins(1),
+        region: Region::default(),
+    };
+    Backfill::new(ports, rules, Vec::new())
 }

@@ -1,8 +1,9 @@
 //! Jobs.
 
 use diesel::prelude::*;
-use diesel::sql_types::{Int4, Int8, Jsonb, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{Int4, Int8, Jsonb, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use domain::job::{ClaimedJob, Job, JobId, JobState, NewJob, Ticket};
+use domain::origin::Origin;
 use domain::ports::JobView;
 use domain::timestamp::Timestamp;
 use serde_json::Value;
@@ -27,6 +28,8 @@ pub(crate) struct JobRow {
     lease_expires_at: Option<OffsetDateTime>,
     created_at: OffsetDateTime,
     updated_at: OffsetDateTime,
+    request_id: Option<String>,
+    traceparent: Option<String>,
 }
 
 impl JobRow {
@@ -51,6 +54,8 @@ impl From<&NewJob> for JobRow {
             lease_expires_at: None,
             created_at: new.run_at.into(),
             updated_at: new.run_at.into(),
+            request_id: new.origin.request_id.clone(),
+            traceparent: new.origin.traceparent.clone(),
         }
     }
 }
@@ -72,6 +77,10 @@ pub(crate) struct DueRow {
     run_at: OffsetDateTime,
     #[diesel(sql_type = Int8)]
     place: i64,
+    #[diesel(sql_type = Nullable<Text>)]
+    request_id: Option<String>,
+    #[diesel(sql_type = Nullable<Text>)]
+    traceparent: Option<String>,
 }
 
 impl DueRow {
@@ -88,6 +97,10 @@ impl DueRow {
             job: Job::from_stored(&self.kind, &self.payload)?,
             failures: u32::try_from(self.failures).ok()?,
             lease_until,
+            origin: Origin {
+                request_id: self.request_id.clone(),
+                traceparent: self.traceparent.clone(),
+            },
         })
     }
 }

@@ -153,9 +153,8 @@ impl TryFrom<DeliveryRow> for DeliveryState {
 }
 
 /// A row of `sms_message_status_events`.
-#[derive(Insertable, Queryable, Selectable)]
+#[derive(Queryable, Selectable)]
 #[diesel(table_name = sms_message_status_events, check_for_backend(Pg))]
-#[diesel(treat_none_as_default_value = false)]
 pub(crate) struct StatusEventRow {
     id: Uuid,
     message_id: Option<Uuid>,
@@ -165,21 +164,6 @@ pub(crate) struct StatusEventRow {
     error_code: Option<String>,
     raw_webhook_data: Option<Value>,
     created_at: OffsetDateTime,
-}
-
-impl From<StatusEvent> for StatusEventRow {
-    fn from(event: StatusEvent) -> Self {
-        Self {
-            id: event.id.0,
-            message_id: event.message.map(|id| id.0),
-            twilio_sid: event.twilio_sid.to_string(),
-            provider_status: event.provider_status,
-            event_status: event.event_status.as_str().to_owned(),
-            error_code: event.error_code,
-            raw_webhook_data: stored(event.raw),
-            created_at: event.created_at.into(),
-        }
-    }
 }
 
 impl TryFrom<StatusEventRow> for StatusEvent {
@@ -198,6 +182,12 @@ impl TryFrom<StatusEventRow> for StatusEvent {
             created_at: row.created_at.into(),
         })
     }
+}
+
+/// The column for what a request carried, as text; null where it carried nothing.
+pub(crate) fn raw_text(raw: &RawPayload) -> QueryResult<Option<String>> {
+    let given = Some(raw.members()).filter(|members| !members.is_empty());
+    given.map(json_text).transpose()
 }
 
 /// The column for what a request carried; null where it carried nothing.
@@ -219,12 +209,28 @@ fn status(column: &'static str, word: &str) -> Result<DeliveryStatus, Unreadable
     DeliveryStatus::from_word(word).ok_or(UnreadableRow(column))
 }
 
-fn json(value: &impl serde::Serialize) -> QueryResult<Value> {
+pub(crate) fn json(value: &impl serde::Serialize) -> QueryResult<Value> {
     serde_json::to_value(value).map_err(|error| QueryError::SerializationError(Box::new(error)))
 }
 
+/// One column of many rows, for statements over arrays.
+pub(crate) fn column<'a, Row, Value>(
+    rows: &'a [Row],
+    value: impl FnMut(&'a Row) -> Value,
+) -> Vec<Value> {
+    rows.iter().map(value).collect()
+}
+
+/// A value of JSON as text, for statements over arrays.
+pub(crate) fn json_text(value: &impl serde::Serialize) -> QueryResult<String> {
+    serde_json::to_string(value).map_err(|error| QueryError::SerializationError(Box::new(error)))
+}
+
 /// A number that is never negative in a column that may be.
-fn count<Count: TryFrom<i32>>(column: &'static str, number: i32) -> Result<Count, UnreadableRow> {
+pub(crate) fn count<Count: TryFrom<i32>>(
+    column: &'static str,
+    number: i32,
+) -> Result<Count, UnreadableRow> {
     number.try_into().map_err(|_| UnreadableRow(column))
 }
 

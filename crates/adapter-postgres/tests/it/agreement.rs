@@ -10,12 +10,14 @@ use crate::database::fresh_store;
 domain::message_store_contract!(fresh_store);
 domain::outbound_store_contract!(fresh_store);
 domain::conversation_store_contract!(fresh_store);
+domain::backfill_store_contract!(fresh_store);
 domain::event_store_contract!(fresh_store);
 
 /// Forgets everything.
 pub(crate) const EMPTY: &str =
-    "truncate sms_conversations, sms_messages, sms_message_status_events,
-    sms_send_attempts, idempotency_keys, jobs, sms_events, sms_subscriptions, sms_event_deliveries";
+    "truncate sms_conversations, sms_messages, sms_message_status_events, sms_send_attempts,
+    idempotency_keys, jobs, sms_events, sms_subscriptions, sms_event_deliveries, backfill_lists,
+    imported_conversations";
 
 #[test]
 fn every_history_ends_as_it_does_in_memory() {
@@ -36,13 +38,20 @@ fn agree<H: Strategy>(histories: &H, live: &impl AsyncFn(&PgStore, H::Value)) {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let (store, schema) = runtime.block_on(fresh_store());
     let outsider = runtime.block_on(schema.outsider());
+    live_through(histories, |history| {
+        runtime.block_on(async {
+            outsider.batch_execute(EMPTY).await.unwrap();
+            live(&store, history).await;
+        });
+    });
+}
+
+/// Does that with some random histories.
+pub(crate) fn live_through<H: Strategy>(histories: &H, live: impl Fn(H::Value)) {
     let config = Config { cases: 48, failure_persistence: None, ..Config::default() };
     TestRunner::new(config)
         .run(histories, |history| {
-            runtime.block_on(async {
-                outsider.batch_execute(EMPTY).await.unwrap();
-                live(&store, history).await;
-            });
+            live(history);
             Ok(())
         })
         .unwrap();

@@ -4,6 +4,7 @@
 mod agreement;
 mod database;
 mod deadlines;
+mod groups;
 mod migrations;
 mod outages;
 mod pages;
@@ -11,3 +12,4 @@ mod queue;
 mod sending;
 mod sharing;
 mod tenants;
+mod tls;

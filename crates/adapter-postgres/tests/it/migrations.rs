@@ -1,6 +1,6 @@
 //! Making the tables, and undoing that.
 
-use adapter_postgres::{MigrateError, migrate, revert_all};
+use adapter_postgres::{MigrateError, migrate, pending_migrations, revert_all};
 use futures_util::future::join_all;
 use tokio_postgres::Client;
 use tokio_postgres::error::SqlState;
@@ -35,6 +35,17 @@ async fn every_migration_can_be_undone_and_done_again() {
     done.reverse();
     assert_eq!(migrate(&settings).await.unwrap(), done);
     assert_eq!(objects(&outsider, &schema).await, made);
+}
+
+#[tokio::test]
+async fn what_is_due_is_told_and_not_done() {
+    let schema = Schema::unused();
+    let settings = schema.settings();
+    let outsider = schema.outsider().await;
+    assert_eq!(pending_migrations(&settings).await.unwrap().len(), all_migrations());
+    assert_eq!(objects(&outsider, &schema).await, [""; 0]);
+    migrate(&settings).await.unwrap();
+    assert_eq!(pending_migrations(&settings).await.unwrap(), [""; 0]);
 }
 
 #[tokio::test]

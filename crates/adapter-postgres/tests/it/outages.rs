@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use adapter_postgres::{MigrateError, PgSettings, PgStore, migrate};
-use domain::ports::{MessageKey, MessageStore, Recorded, StoreError};
+use domain::ports::{JobQuery, MessageKey, MessageStore, Recorded, StoreError};
 use domain::testing::fixture::{inbound, sid};
 use futures_util::future::join_all;
 use pg_cluster::{Cluster, Durability};
@@ -110,4 +110,13 @@ async fn a_migration_that_loses_its_server_may_be_tried_again() {
     assert!(matches!(failure, MigrateError::Unreachable(_)), "{failure:?}");
     cluster.start_again().unwrap();
     assert_eq!(migrate(&PgSettings::new(cluster.url())).await.unwrap().len(), all_migrations());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_statement_is_compiled_by_the_server_however_dear_it_seems() {
+    let cluster =
+        Cluster::builder(Durability::Fast).setting("jit_above_cost", "0").start().unwrap();
+    let store = store_of(&cluster).await;
+    let plan = store.explain_jobs(&JobQuery { state: None, limit: 10, offset: 0 }).await;
+    assert!(plan.pointer("/0/Plan").is_some() && plan.pointer("/0/JIT").is_none(), "{plan}");
 }

@@ -121,7 +121,7 @@ async fn whatever_happens_at_once_no_two_calls_wait_for_each_other() {
         for (number, message, job) in &jobs {
             if let Some(job) = job {
                 store.begin_attempt(&attempt(*number, job)).await.unwrap();
-                calls.extend(about_attempt(&store, *number, *job));
+                calls.extend(about_attempt(&store, *number, job));
             }
             calls.extend(about_message(&store, *number, *message));
         }
@@ -138,7 +138,7 @@ async fn whatever_happens_at_once_no_two_calls_wait_for_each_other() {
     }
 }
 
-fn about_attempt(store: &PgStore, number: u32, job: ClaimedJob) -> Vec<Call<'_>> {
+fn about_attempt<'a>(store: &'a PgStore, number: u32, job: &'a ClaimedJob) -> Vec<Call<'a>> {
     let outcome = match number / 1000 % 3 {
         0 => accepted(number),
         1 => ambiguous(),
@@ -146,12 +146,12 @@ fn about_attempt(store: &PgStore, number: u32, job: ClaimedJob) -> Vec<Call<'_>>
     };
     let mut calls: Vec<Call<'_>> = Vec::new();
     calls.push(Box::pin(async move {
-        let mut end = attempt_end(number, &job, outcome);
+        let mut end = attempt_end(number, job, outcome);
         end.attended = true;
         store.record_attempt(&end).await.map(drop)
     }));
     calls.push(Box::pin(async move {
-        let again = attempt(number + 7, &job);
+        let again = attempt(number + 7, job);
         store.begin_attempt(&again).await.map(drop)
     }));
     calls.push(Box::pin(async move {

@@ -7,6 +7,7 @@ use adapter_postgres::PgStore;
 use domain::conversation::{Conversation, ConversationId};
 use domain::job::{JobEnding, JobId, JobState};
 use domain::language::{Detection, Language};
+use domain::origin::Origin;
 use domain::ports::{
     Annotation, ConversationKey, ConversationStore, JobClaim, JobQueue, JobRetry, LookupResult,
     MessageStore, OutboundStore, Reconciliation, StoreError,
@@ -33,7 +34,8 @@ fn address(number: u32) -> String {
 fn lookup(conversation: ConversationId, tenant: &str, number: u32) -> LookupResult {
     let tenant = Some(TenantId::parse(tenant).unwrap());
     let language_job = JobId(uuid(95_000_000 + number));
-    LookupResult { conversation, tenant, is_ambiguous: false, at: at(number), language_job }
+    let (at, origin) = (at(number), Origin::default());
+    LookupResult { conversation, tenant, is_ambiguous: false, at, language_job, origin }
 }
 
 async fn language(store: &PgStore, id: ConversationId) -> Language {

@@ -3,6 +3,7 @@
 use diesel::prelude::*;
 use diesel::sqlite::Sqlite;
 use domain::job::{Job, JobId, JobState, NewJob};
+use domain::origin::Origin;
 use domain::ports::JobView;
 use domain::timestamp::Timestamp;
 use serde_json::Value;
@@ -30,6 +31,8 @@ pub(crate) struct JobRow {
     created_at: String,
     updated_at: String,
     finished_at: Option<String>,
+    request_id: Option<String>,
+    traceparent: Option<String>,
 }
 
 /// A job that may be claimed, with its place.
@@ -59,6 +62,8 @@ impl JobRow {
             created_at: run_at.clone(),
             updated_at: run_at.clone(),
             finished_at: None,
+            request_id: new.origin.request_id.clone(),
+            traceparent: new.origin.traceparent.clone(),
             run_at,
         }
     }
@@ -74,6 +79,12 @@ impl JobRow {
     pub(crate) fn job(&self) -> Option<Job> {
         let payload = serde_json::from_str(&self.payload).ok()?;
         Job::from_stored(&self.kind, &payload)
+    }
+
+    /// What it follows from.
+    pub(crate) fn origin(&self) -> Origin {
+        let (request_id, traceparent) = (self.request_id.clone(), self.traceparent.clone());
+        Origin { request_id, traceparent }
     }
 
     pub(crate) fn id(&self) -> Result<JobId, Failure> {

@@ -65,7 +65,7 @@ pub(crate) fn sid(text: &str) -> Result<TwilioSid, Failure> {
     TwilioSid::parse(text).map_err(|_| Failure::Unreadable("twilio_sid"))
 }
 
-fn to_json<T: serde::Serialize>(value: &T) -> Result<String, Failure> {
+pub(crate) fn to_json<T: serde::Serialize>(value: &T) -> Result<String, Failure> {
     let json = serde_json::to_string(value);
     Ok(json.map_err(|error| SerializationError(Box::new(error)))?)
 }

@@ -17,6 +17,7 @@ use tempfile::TempDir;
 domain::message_store_contract!(fresh_store);
 domain::outbound_store_contract!(fresh_store);
 domain::conversation_store_contract!(fresh_store);
+domain::backfill_store_contract!(fresh_store);
 domain::event_store_contract!(fresh_store);
 
 /// An empty store, and its folder, which is removed in the end.

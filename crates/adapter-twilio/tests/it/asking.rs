@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use adapter_twilio::TwilioClient;
-use domain::message::TwilioSid;
-use domain::ports::{PageToken, Provider, ProviderError, Sender, Sought};
+use domain::message::{Direction, Media, TwilioSid};
+use domain::ports::{Archive, MessageList, PageToken, Provider, ProviderError, Sender, Sought};
 use domain::text::Text;
 use domain::timestamp::Timestamp;
 use serde_json::{Value, json};
@@ -156,12 +156,12 @@ async fn messages_are_listed_page_by_page_back_to_a_time() {
     );
     let second = page(&[listed("SM1", 500, "a")], Some("To=x&Page=2"));
     let stub = Stub::start([first, second]).await;
-    let (client, to) = (stub.client(), Text::new(TO));
-    let page = client.list_since(&to, at(600), None).await.unwrap();
+    let (client, to) = (stub.client(), inbound_to(TO));
+    let page = client.list(&to, at(600), None).await.unwrap();
     assert_eq!(page.messages.len(), 2);
     let token = page.next.unwrap();
     assert!(!token.0.contains("8605550199"), "{token:?}");
-    let older = client.list_since(&to, at(600), Some(token)).await.unwrap();
+    let older = client.list(&to, at(600), Some(token)).await.unwrap();
     assert_eq!((older.messages[0].sid.as_str(), older.next), ("SM1", None));
     let targets: Vec<_> = stub.asked().into_iter().map(|asked| asked.target).collect();
     let list = format!("/2010-04-01/Accounts/{ACCOUNT}/Messages.json?To=%2B18605550199");
@@ -171,10 +171,87 @@ async fn messages_are_listed_page_by_page_back_to_a_time() {
 }
 
 #[tokio::test]
+async fn what_was_sent_is_listed_whether_or_not_it_has_a_date() {
+    let stub = Stub::start([page(&[], Some("From=x&PageSize=100&Page=1&PageToken=PAx"))]).await;
+    let list = MessageList { direction: Direction::Outbound, number: Text::new("+18605550100") };
+    let page = stub.client().list(&list, at(600), None).await.unwrap();
+    assert_eq!(page.next, Some(PageToken("PageSize=100&Page=1&PageToken=PAx".into())));
+    let list = format!("/2010-04-01/Accounts/{ACCOUNT}/Messages.json?From=%2B18605550100");
+    assert_eq!(stub.asked()[0].target, format!("{list}&PageSize=100"));
+}
+
+#[tokio::test]
+async fn media_are_shown_as_webhooks_show_them() {
+    let uri = format!("/2010-04-01/Accounts/{ACCOUNT}/Messages/MM1/Media/ME1");
+    let list = json!({"media_list": [
+        {"sid": "ME1", "content_type": "image/png", "uri": format!("{uri}.json")}, {}, 5,
+    ]});
+    let stub = Stub::start([Reply::json(200, &list), Reply::json(200, &json!({}))]).await;
+    let sid = TwilioSid::parse("MM1").unwrap();
+    let expected =
+        Media { url: format!("{}{uri}", stub.url), content_type: Some("image/png".into()) };
+    assert_eq!(stub.client().media_of(&sid).await.unwrap(), [expected]);
+    assert!(matches!(stub.client().media_of(&sid).await, Err(ProviderError::Rejected(_))));
+}
+
+#[tokio::test]
+async fn all_numbers_of_a_messaging_service_are_read_and_nobody_else_is_asked() {
+    let page = |number: &str, next: Option<&str>| {
+        Reply::json(
+            200,
+            &json!({
+                "phone_numbers": [{"phone_number": number}, {}], "meta": {"next_page_url": next},
+            }),
+        )
+    };
+    let next = "https://evil.example/v1/Services/MG1/PhoneNumbers?PageSize=100&Page=1";
+    let stub = Stub::start([page("+18605550100", Some(next)), page("+18605550101", None)]).await;
+    let numbers = stub.client().numbers_of("MG1").await.unwrap();
+    assert_eq!(numbers, ["+18605550100", "+18605550101"].map(Text::new));
+    let targets: Vec<_> = stub.asked().into_iter().map(|asked| asked.target).collect();
+    let path = "/v1/Services/MG1/PhoneNumbers?PageSize=100";
+    assert_eq!(targets, [path.to_owned(), format!("{path}&Page=1")]);
+}
+
+#[tokio::test]
+async fn a_number_shows_where_its_texts_go() {
+    let number = |number: &str| {
+        json!({
+            "phone_number": number, "capabilities": {"sms": true}, "sms_url": "https://h/x",
+            "sms_method": "POST", "sms_fallback_url": null, "sms_application_sid": "AP1",
+        })
+    };
+    let found =
+        json!({"incoming_phone_numbers": [number("+186055501000"), number("+18605550100")]});
+    let none = json!({"incoming_phone_numbers": []});
+    let stub = Stub::start([Reply::json(200, &found), Reply::json(200, &none)]).await;
+    let client = stub.client();
+    let settings = client.number_settings("+18605550100").await.unwrap().unwrap();
+    assert_eq!((settings.number.as_str(), settings.takes_texts), ("+18605550100", true));
+    assert_eq!(
+        (settings.sms_url.as_str(), settings.sms_fallback_url.as_str()),
+        ("https://h/x", "")
+    );
+    assert_eq!(client.number_settings("+18605550100").await.unwrap(), None);
+    let path = format!("/2010-04-01/Accounts/{ACCOUNT}/IncomingPhoneNumbers.json");
+    assert_eq!(stub.asked()[0].target, format!("{path}?PhoneNumber=%2B18605550100"));
+}
+
+#[tokio::test]
+async fn the_account_tells_twilios_time() {
+    let body = json!({"status": "active", "type": "Trial"}).to_string();
+    let headers = "date: Thu, 24 Aug 2023 05:01:45 GMT\r\n";
+    let stub = Stub::start([Reply::Answer { status: 200, headers, body }]).await;
+    let account = stub.client().account_state().await.unwrap();
+    assert_eq!((account.status.as_str(), account.kind.as_str()), ("active", "Trial"));
+    assert_eq!(account.clock.unwrap().to_string(), "2023-08-24T05:01:45.000000Z");
+}
+
+#[tokio::test]
 async fn a_token_cannot_lead_elsewhere() {
     let stub = Stub::start([page(&[], None)]).await;
     let token = PageToken("@evil.example/#\r\nhost: evil".to_owned());
-    stub.client().list_since(&Text::new(TO), at(0), Some(token)).await.unwrap();
+    stub.client().list(&inbound_to(TO), at(0), Some(token)).await.unwrap();
     assert!(stub.asked()[0].target.starts_with("/2010-04-01/Accounts/AC"));
 }
 
@@ -221,7 +298,7 @@ async fn an_error_says_whether_to_ask_again() {
             client.check().await.unwrap_err(),
             client.fetch(&sid).await.unwrap_err(),
             client.find_sent(&sought()).await.unwrap_err(),
-            client.list_since(&Text::new(TO), at(0), None).await.unwrap_err(),
+            client.list(&inbound_to(TO), at(0), None).await.unwrap_err(),
         ];
         for error in errors {
             assert!(!format!("{error:?}").contains("860555"), "{error:?}");
@@ -240,4 +317,8 @@ async fn an_error_shows_no_url_and_no_number() {
     let error = nobody.find_sent(&sought()).await.unwrap_err();
     let shown = format!("{error:?}");
     assert!(!shown.contains("860555") && !shown.contains("Messages.json"), "{shown}");
+}
+
+fn inbound_to(number: &str) -> MessageList {
+    MessageList { direction: Direction::Inbound, number: Text::new(number) }
 }

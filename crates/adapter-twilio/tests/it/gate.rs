@@ -232,3 +232,16 @@ proptest! {
         prop_assert!(matches!(refusal, Refusal::Forged(_)));
     }
 }
+
+#[test]
+fn an_unproven_request_that_names_our_account_is_told_apart() {
+    let ours = TwilioGate::new(GateSettings { account_sid: Some("AC1".into()), ..settings(BASE) });
+    let nobodys = TwilioGate::new(GateSettings { account_sid: None, ..settings(BASE) });
+    for (body, expected) in
+        [("AccountSid=AC1&x=y", true), ("AccountSid=AC2", false), ("", false), ("%00=&&", false)]
+    {
+        let request = Request::form(body);
+        assert_eq!(request.names_the_account_of(&ours), expected, "{body}");
+        assert!(!request.names_the_account_of(&nobodys), "{body}");
+    }
+}

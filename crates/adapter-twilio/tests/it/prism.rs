@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use adapter_twilio::TwilioClient;
-use domain::message::{MessageId, TwilioSid};
-use domain::ports::{Provider, SendOrder, SendOutcome, Sender, Sought};
+use domain::message::{Direction, MessageId, TwilioSid};
+use domain::ports::{Archive, MessageList, Provider, SendOrder, SendOutcome, Sender, Sought};
 use domain::text::Text;
 use domain::timestamp::Timestamp;
 use uuid::Uuid;
@@ -62,12 +62,13 @@ async fn prism_answers_every_question() {
     let sid = TwilioSid::parse("SMaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa").unwrap();
     let message = client.fetch(&sid).await.unwrap().unwrap();
     assert_eq!(message.error_code.as_deref(), Some("30007"));
-    let to = Text::new("+18182008801");
-    let page = client.list_since(&to, Timestamp::EPOCH, None).await.unwrap();
+    let number = Text::new("+18182008801");
+    let to = MessageList { direction: Direction::Inbound, number };
+    let page = client.list(&to, Timestamp::EPOCH, None).await.unwrap();
     assert!(!page.messages.is_empty() && page.next.is_some());
-    let behind = client.list_since(&to, Timestamp::EPOCH, page.next).await.unwrap();
+    let behind = client.list(&to, Timestamp::EPOCH, page.next).await.unwrap();
     assert!(!behind.messages.is_empty());
-    assert_eq!(client.list_since(&to, now(), None).await.unwrap().next, None);
+    assert_eq!(client.list(&to, now(), None).await.unwrap().next, None);
 }
 
 #[tokio::test]

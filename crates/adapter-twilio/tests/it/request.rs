@@ -65,6 +65,11 @@ impl Request {
         gate.open_status(&self.raw(&headers))
     }
 
+    pub(crate) fn names_the_account_of(&self, gate: &TwilioGate) -> bool {
+        let headers = self.borrowed_headers();
+        gate.names_our_account(&self.raw(&headers))
+    }
+
     fn borrowed_headers(&self) -> Vec<(&str, &[u8])> {
         let headers = self.headers.iter();
         headers.map(|(name, value)| (name.as_str(), value.as_slice())).collect()

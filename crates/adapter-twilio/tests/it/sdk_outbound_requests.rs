@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use adapter_twilio::TwilioClient;
 use adapter_twilio::form::Form;
 use base64::prelude::{BASE64_STANDARD, Engine};
-use domain::message::{MessageId, TwilioSid};
-use domain::ports::{Provider, SendOrder, Sender};
+use domain::message::{Direction, MessageId, TwilioSid};
+use domain::ports::{Archive, MessageList, Provider, SendOrder, Sender};
 use domain::text::Text;
 use domain::timestamp::Timestamp;
 use serde::Deserialize;
@@ -71,7 +72,7 @@ fn rows() -> Option<Vec<Row>> {
 }
 
 /// What was asked, and for all questions the same: who asks, and for what.
-async fn asked<T>(reply: Value, question: impl AsyncFnOnce(&dyn Provider) -> T) -> Asked {
+async fn asked<T>(reply: Value, question: impl AsyncFnOnce(&TwilioClient) -> T) -> Asked {
     let stub = Stub::start([Reply::json(200, &reply)]).await;
     question(&stub.client()).await;
     let asked = stub.asked().remove(0);
@@ -132,9 +133,9 @@ async fn messages_are_listed_with_the_same_filters() {
     let Some(rows) = rows() else { return };
     let row = |id: &str| rows.iter().find(|row| row.id == id).unwrap();
     let since = Timestamp::parse("2026-01-02T10:20:30.000000Z").unwrap();
-    let to = Text::new("+15558675310");
+    let to = inbound_to("+15558675310");
     let list = json!({"messages": []});
-    let asked = asked(list, async |client| client.list_since(&to, since, None).await).await;
+    let asked = asked(list, async |client| client.list(&to, since, None).await).await;
     assert_same_kind(row("so20"), &asked);
     let ours: Vec<_> = asked.target.split_once('?').unwrap().1.split('&').collect();
     assert_eq!(ours, [row("so20").query()[0], row("so22").query()[1], "PageSize=100"]);
@@ -145,13 +146,13 @@ async fn messages_are_listed_with_the_same_filters() {
 async fn the_page_behind_is_asked_for_with_the_same_parameters() {
     let Some(rows) = rows() else { return };
     let row = rows.iter().find(|row| row.id == "so19").unwrap();
-    let to = Text::new("+123456789");
+    let to = inbound_to("+123456789");
     let first = json!({"messages": [], "next_page_uri": row.target()});
     let stub =
         Stub::start([Reply::json(200, &first), Reply::json(200, &json!({"messages": []}))]).await;
     let (client, since) = (stub.client(), Timestamp::EPOCH);
-    let next = client.list_since(&to, since, None).await.unwrap().next;
-    client.list_since(&to, since, next).await.unwrap();
+    let next = client.list(&to, since, None).await.unwrap().next;
+    client.list(&to, since, next).await.unwrap();
     let asked = &stub.asked()[1];
     assert_same_kind(row, asked);
     assert_eq!(asked.target, row.target());
@@ -166,4 +167,8 @@ async fn a_message_and_the_account_are_fetched_alike() {
     assert_same_kind(row("so23"), &fetched);
     let account = asked(json!({}), async |client| client.check().await).await;
     assert_same_kind(row("so27"), &account);
+}
+
+fn inbound_to(number: &str) -> MessageList {
+    MessageList { direction: Direction::Inbound, number: Text::new(number) }
 }

@@ -17,6 +17,7 @@ use crate::error::{Error, Invalid, Thing};
 use crate::idempotency::{IdempotencyClaim, IdempotencyKey};
 use crate::job::{Backoff, ClaimedJob, JobId};
 use crate::message::{Message, MessageId};
+use crate::origin::Origin;
 use crate::outbound::Outgoing;
 use crate::phone::Region;
 use crate::ports::{
@@ -39,6 +40,7 @@ pub struct Outbox {
     senders: Senders,
     pause: Arc<AccountPause>,
     pace: Arc<Pace>,
+    origin: Origin,
 }
 
 /// What an [`Outbox`] needs from outside.
@@ -99,7 +101,14 @@ impl Outbox {
     #[must_use]
     pub fn new(ports: OutboxPorts, rules: SendRules, senders: Senders) -> Self {
         let pace = Arc::new(Pace::new(rules.pacing));
-        Self { ports, rules, senders, pause: Arc::new(AccountPause::default()), pace }
+        let (pause, origin) = (Arc::new(AccountPause::default()), Origin::default());
+        Self { ports, rules, senders, pause, pace, origin }
+    }
+
+    /// The same outbox, for a request: what it takes in follows from that.
+    #[must_use]
+    pub fn caused_by(&self, origin: Origin) -> Self {
+        Self { origin, ..self.clone() }
     }
 
     /// Takes a message in, durably, or finds the one that an earlier request made. `caller` is the
@@ -229,6 +238,7 @@ impl Outbox {
             accepted_at: now,
             expires_at: now.after(self.rules.expiry),
             lease_until: now.after(self.rules.lease),
+            origin: self.origin.clone(),
         })
     }
 }

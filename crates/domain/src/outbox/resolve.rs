@@ -78,7 +78,7 @@ impl Outbox {
             Err(error) => return Ok((Resolved::Open, self.again(job, &error))),
         };
         match self.adopt(message, candidates).await? {
-            Adopted::Taken { overturned } => {
+            Adopted::Taken { overturned, .. } => {
                 return Ok((Resolved::Found { overturned }, JobEnding::Done));
             }
             Adopted::Wait => {

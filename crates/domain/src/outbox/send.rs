@@ -10,6 +10,7 @@ use crate::outbound::{
     AfterUnsent, AttemptEnd, AttemptId, Beginning, EXHAUSTED, EXPIRED, NewAttempt, Outgoing,
     SendAttempt, SendState,
 };
+use crate::phone::masked;
 use crate::ports::{
     AttemptRecorded, Attended, Begun, ProviderError, ProviderFault, SendOrder, SendOutcome, Sender,
     StoreError, UnsentReason,
@@ -152,6 +153,8 @@ impl Outbox {
         outgoing: &Outgoing,
         attended: &Attended,
     ) -> Performed {
+        let to = outgoing.message.to_number.as_str();
+        tracing::Span::current().record("phone", masked(to));
         let outcome = self.ports.provider.send(&self.order(outgoing)).await;
         let now = self.ports.clock.now();
         if let SendOutcome::Unsent { reason: UnsentReason::Account, fault, .. } = &outcome {
@@ -234,6 +237,7 @@ impl Outbox {
             deadline: at.after(provider.call_timeout() + BEGIN_PATIENCE),
             resolve_job: JobId(ids.next()),
             resolve_at: at,
+            origin: job.origin.clone(),
         }
     }
 
@@ -249,6 +253,7 @@ impl Outbox {
             resolve_job: attempt.resolve_job,
             resolve_at: now.after(self.first_look()),
             attended: false,
+            origin: attempt.origin.clone(),
         }
     }
 

@@ -6,6 +6,7 @@ use super::{ConversationKey, StoreError};
 use crate::conversation::{Conversation, ConversationId};
 use crate::job::JobId;
 use crate::language::{Language, LanguagePreference};
+use crate::origin::Origin;
 use crate::tenant::TenantId;
 use crate::timestamp::Timestamp;
 
@@ -24,6 +25,13 @@ pub trait ConversationStore: Send + Sync {
         &self,
         query: &ConversationQuery,
     ) -> Result<ConversationPage, StoreError>;
+
+    /// The conversation that had this id in the program that it was imported from
+    /// ([`HistoryStore`](super::HistoryStore)).
+    async fn imported_conversation(
+        &self,
+        old_id: i64,
+    ) -> Result<Option<ConversationId>, StoreError>;
 
     /// Changes what the callers run in a conversation, as [`Conversation::annotated`] says.
     async fn annotate_conversation(&self, change: &Annotation) -> Result<Annotated, StoreError>;
@@ -138,6 +146,8 @@ pub struct LookupResult {
     pub at: Timestamp,
     /// The id that the job gets which tells the tenant's profile of the language.
     pub language_job: JobId,
+    /// What the lookup follows from.
+    pub origin: Origin,
 }
 
 /// What a lookup changed.

@@ -4,11 +4,15 @@
 //! To add a port: a trait here whose documentation makes promises ("MUST"), a fake in `testing`,
 //! and a named test in the contract suite for every promise.
 
+mod archive;
+mod backfill;
 mod conversations;
 mod events;
+mod history;
 mod jobs;
 mod outbound;
 mod provider;
+mod survey;
 mod tenants;
 mod work;
 
@@ -21,17 +25,23 @@ use crate::error::BoxError;
 use crate::job::JobId;
 use crate::language::{Detection, LanguagePreference};
 use crate::message::{
-    Direction, EventId, InboundMessage, Message, MessageDetail, MessageId, Source, StatusEvent,
-    TwilioSid,
+    Direction, EventId, InboundMessage, Media, Message, MessageDetail, MessageId, RawPayload,
+    Source, StatusEvent, TwilioSid,
 };
+use crate::origin::Origin;
+use crate::outbound::Moved;
 use crate::phone::Address;
 use crate::timestamp::Timestamp;
 
+pub use archive::*;
+pub use backfill::*;
 pub use conversations::*;
 pub use events::*;
+pub use history::*;
 pub use jobs::*;
 pub use outbound::*;
 pub use provider::*;
+pub use survey::*;
 pub use tenants::*;
 pub use work::*;
 
@@ -54,7 +64,8 @@ pub trait MessageStore: Send + Sync {
     ///   the status of a message to us.
     /// - A repeated `twilio_sid`, also a concurrent one, MUST change nothing and give
     ///   [`Recorded::Duplicate`]; only a status further on is taken over, as
-    ///   [`DeliveryState::advance_inbound`] says.
+    ///   [`DeliveryState::advance_inbound`] says, and a webhook completes a message that was found
+    ///   in Twilio's list, as [`NewInbound::completes`] says.
     async fn record_inbound(&self, inbound: &NewInbound) -> Result<Recorded, StoreError>;
 
     /// Keeps what Twilio reported about a message and moves a message from us as
@@ -111,9 +122,44 @@ pub struct NewInbound {
     pub source: Source,
     /// When we did.
     pub received_at: Timestamp,
+    /// When it was said, where we learned of it late.
+    pub sent_at: Option<Timestamp>,
+    /// What it follows from.
+    pub origin: Origin,
+}
+
+/// What a webhook adds to a message that was found in Twilio's list before it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Completion {
+    /// What the list said, and what the webhook carried.
+    pub raw: RawPayload,
+    /// Pictures and files.
+    pub media: Vec<Media>,
 }
 
 impl NewInbound {
+    /// When it was said: its place in the conversation.
+    #[must_use]
+    pub fn said_at(&self) -> Timestamp {
+        self.sent_at.unwrap_or(self.received_at)
+    }
+
+    /// What this webhook adds to the stored message with its SID, of which `raw` is kept; `None`
+    /// where that came by a webhook itself, or was completed before.
+    #[must_use]
+    pub fn completes(&self, known: &Message, raw: &RawPayload) -> Option<Completion> {
+        // Only a webhook spells it so.
+        let is_whole = raw.members().contains_key("MessageSid");
+        if known.source != Source::Backfill || self.source != Source::Webhook || is_whole {
+            return None;
+        }
+        let mut members = raw.members().clone();
+        members.extend(self.message.raw.members().clone());
+        let media = Some(&self.message.media).filter(|media| !media.is_empty());
+        let media = media.unwrap_or(&known.media).clone();
+        Some(Completion { raw: RawPayload::new(members), media })
+    }
+
     /// What the jobs get that follow from it.
     #[must_use]
     pub fn follow_ups(&self) -> FollowUps {
@@ -123,6 +169,7 @@ impl NewInbound {
             heard: self.detection.language,
             lookup_ages: self.lookup_ages,
             at: self.received_at,
+            origin: self.origin.clone(),
         }
     }
 
@@ -141,7 +188,7 @@ impl NewInbound {
             delivery: DeliveryState::of(self.message.status),
             sending: None,
             source: self.source,
-            created_at: self.received_at,
+            created_at: self.said_at(),
             updated_at: self.received_at,
         }
     }
@@ -217,6 +264,8 @@ pub enum StatusRecorded {
         delivery: DeliveryState,
         /// Whether we had given the message up, and were wrong.
         overturned: bool,
+        /// Where the report moved it; `None` where it did not.
+        moved: Option<Moved>,
     },
     /// No message has that SID yet: the report is kept.
     Parked,
@@ -334,6 +383,10 @@ pub trait WebhookGate: Send + Sync {
     /// # Errors
     /// As above.
     fn open_status(&self, request: &RawWebhook<'_>) -> Result<StatusDelivery, Refusal>;
+
+    /// Whether a request that is not proven names our account all the same: it may be Twilio's,
+    /// refused by a mistake in our settings. Proves nothing.
+    fn names_our_account(&self, request: &RawWebhook<'_>) -> bool;
 }
 
 /// A request as it came, before anybody trusted it.

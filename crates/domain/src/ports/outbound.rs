@@ -9,7 +9,8 @@ use crate::idempotency::IdempotencyClaim;
 use crate::job::{ClaimedJob, Job, JobId, Ticket};
 use crate::language::Language;
 use crate::message::{Direction, Media, Message, MessageId, Source, TwilioSid};
-use crate::outbound::{AttemptEnd, Beginning, NewAttempt, Outgoing, Sending};
+use crate::origin::Origin;
+use crate::outbound::{AttemptEnd, Beginning, Moved, NewAttempt, Outgoing, Sending};
 use crate::phone::Address;
 use crate::senders::Senders;
 use crate::text::Text;
@@ -134,6 +135,8 @@ pub struct NewOutbound {
     pub lease_until: Timestamp,
     /// Who asked, and how a repetition is known.
     pub idempotency: IdempotencyClaim,
+    /// What it follows from.
+    pub origin: Origin,
 }
 
 /// Who a message is for. At least one of them is given.
@@ -155,6 +158,7 @@ impl NewOutbound {
             heard: Language::Unknown,
             lookup_ages: self.lookup_ages,
             at: self.accepted_at,
+            origin: self.origin.clone(),
         }
     }
 
@@ -164,6 +168,10 @@ impl NewOutbound {
     /// # Errors
     /// [`Acceptance::NoConversation`], [`Acceptance::OtherNumber`] and
     /// [`Acceptance::CannotBeTexted`].
+    #[expect(
+        clippy::result_large_err,
+        reason = "made once for each text, and returned by value anyway"
+    )]
     pub fn open(&self, known: Option<Conversation>) -> Result<Conversation, Acceptance> {
         let Recipient { address, conversation } = &self.recipient;
         match (known, address) {
@@ -223,6 +231,7 @@ impl NewOutbound {
             job: self.job(conversation),
             failures: 0,
             lease_until: self.lease_until,
+            origin: self.origin.clone(),
         }
     }
 }
@@ -269,6 +278,8 @@ pub struct AttemptRecorded {
     pub outgoing: Outgoing,
     /// Whether we had given it up, and were wrong.
     pub overturned: bool,
+    /// Where its end moved the message; `None` where it did not.
+    pub moved: Option<Moved>,
 }
 
 /// Whether a message that Twilio listed is the one sought.
@@ -278,6 +289,8 @@ pub enum Adopted {
     Taken {
         /// Whether we had given the message up, and were wrong.
         overturned: bool,
+        /// Where it moved the message; `None` where it did not.
+        moved: Option<Moved>,
     },
     /// It is another's, or the message has a SID already.
     NotIt,

@@ -31,15 +31,6 @@ pub trait Provider: Send + Sync {
     /// A message as the provider knows it now; `None` where it knows none by that SID.
     async fn fetch(&self, sid: &TwilioSid) -> Result<Option<ProviderMessage>, ProviderError>;
 
-    /// One page of the messages to `to`, newest first; `page` is [`ProviderPage::next`] of the one
-    /// before. A page whose oldest message is older than `since` is the last that is given.
-    async fn list_since(
-        &self,
-        to: &Text,
-        since: Timestamp,
-        page: Option<PageToken>,
-    ) -> Result<ProviderPage, ProviderError>;
-
     /// Whether the account can be used now.
     async fn check(&self) -> Result<(), ProviderError>;
 

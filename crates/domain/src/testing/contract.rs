@@ -63,6 +63,7 @@ pub mod promises {
     use crate::delivery::DeliveryStatus;
     use crate::language::{Detection, Language};
     use crate::message::{Direction, Message, MessageId};
+    use crate::outbound::Moved;
     use crate::phone::{Address, Region};
     use crate::ports::{
         ConversationKey, MessageKey, NewInbound, Order, Recorded, Start, StatusRecorded,
@@ -268,6 +269,7 @@ pub mod promises {
 
     pub async fn a_report_moves_the_status_up_only(store: &impl Inspect) {
         let sent = planted(store, 2).await;
+        let mut before = sent.shown().status;
         for (number, word, error, expected) in [
             (1, "sending", None, ("sending", None)),
             (2, "queued", None, ("sending", None)),
@@ -285,9 +287,13 @@ pub mod promises {
             let now = (stored.delivery.status.as_str(), stored.delivery.error_code.as_deref());
             assert_eq!(now, expected, "after {word:?}");
             let delivery = stored.delivery.clone();
+            let moved = (before != stored.shown().status)
+                .then_some(Moved { to: stored.shown().status, created_at: sent.created_at });
+            before = stored.shown().status;
+            let message = sent.id;
             assert_eq!(
                 recorded,
-                StatusRecorded::Applied { message: sent.id, delivery, overturned: false }
+                StatusRecorded::Applied { message, delivery, overturned: false, moved }
             );
         }
         let events = store.find_message(&MessageKey::Id(sent.id)).await.unwrap().unwrap().events;
@@ -360,7 +366,12 @@ pub mod promises {
         let delivery = before.delivery.clone();
         assert_eq!(
             recorded,
-            StatusRecorded::Applied { message: message.id, delivery, overturned: false }
+            StatusRecorded::Applied {
+                message: message.id,
+                delivery,
+                overturned: false,
+                moved: None
+            }
         );
         assert_eq!(stored(store, message.id).await, before);
     }

@@ -53,6 +53,7 @@ pub mod conversation_promises {
     use crate::conversation::{Conversation, ConversationId};
     use crate::job::{JobId, JobState};
     use crate::language::{Detection, Language, LanguagePreference};
+    use crate::origin::Origin;
     use crate::ports::{
         Annotated, Annotation, Carried, ConversationKey, ConversationPage, ConversationQuery,
         LanguageTaken, LookupKept, LookupResult, Reconciliation,
@@ -89,7 +90,8 @@ pub mod conversation_promises {
         // The same conversation has at most one such job that is not done.
         let language_job =
             JobId(uuid(95_000_000 + u32::try_from(at.as_micros() % 99_991).unwrap()));
-        LookupResult { conversation, tenant, is_ambiguous: false, at, language_job }
+        let origin = Origin::default();
+        LookupResult { conversation, tenant, is_ambiguous: false, at, language_job, origin }
     }
 
     async fn identify(store: &impl Inspect, id: ConversationId, tenant: &str, at: Timestamp) {

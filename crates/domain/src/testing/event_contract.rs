@@ -65,6 +65,7 @@ pub mod event_promises {
     use crate::job::JobId;
     use crate::language::Language;
     use crate::message::Direction;
+    use crate::origin::Origin;
     use crate::ports::{
         Acceptance, Changed, EventSweep, Hands, HookClaim, HookEnd, HookQuery, HookView,
         LookupResult, Recorded, Redelivery, SubscriptionChange,
@@ -168,6 +169,7 @@ pub mod event_promises {
     async fn look_up(store: &impl Inspect, conversation: ConversationId, tenant: Option<&str>) {
         let found = LookupResult {
             is_ambiguous: false,
+            origin: Origin::default(),
             conversation,
             tenant: tenant.map(|tenant| TenantId::parse(tenant).unwrap()),
             at: at(50),

@@ -104,6 +104,10 @@ impl WebhookGate for FakeGate {
         Self::verify(request)?;
         self.status.clone()
     }
+
+    fn names_our_account(&self, request: &RawWebhook<'_>) -> bool {
+        request.body == b"ours, badly signed"
+    }
 }
 
 /// A timer for which no time ever passes: it comes back at once.

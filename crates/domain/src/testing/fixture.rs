@@ -13,6 +13,7 @@ use crate::language::{Confidence, Detection, Language};
 use crate::message::{
     Direction, EventId, InboundMessage, Media, Message, MessageId, RawPayload, Source, TwilioSid,
 };
+use crate::origin::Origin;
 use crate::outbound::{AfterUnsent, AttemptEnd, AttemptId, NewAttempt, SendState, Sending};
 use crate::phone::{Address, Region};
 use crate::ports::{
@@ -60,7 +61,18 @@ pub fn inbound(number: u32, from: &str) -> NewInbound {
         detection: detection(Language::English, 900),
         source: Source::Webhook,
         received_at: at(number),
+        sent_at: None,
+        origin: origin(number),
         message: message(sid(number), from, "Hello, my sink is leaking again"),
+    }
+}
+
+/// The request that a message comes from: unlike any other, and a part of a trace.
+#[must_use]
+pub fn origin(number: u32) -> Origin {
+    Origin {
+        request_id: Some(format!("request-{number}")),
+        traceparent: Some(format!("00-4bf92f3577b34da6a3ce929d0e0e4736-{:016x}-01", number + 1)),
     }
 }
 
@@ -178,6 +190,7 @@ pub fn new_outbound(number: u32, to: &str) -> NewOutbound {
             request_hash: format!("hash {number}"),
             keep: Duration::from_hours(24),
         },
+        origin: origin(number),
     }
 }
 
@@ -199,6 +212,7 @@ pub fn attempt(number: u32, job: &ClaimedJob) -> NewAttempt {
         deadline: at(number + 15),
         resolve_job: JobId(uuid(80_000_000 + number)),
         resolve_at: at(number + 1),
+        origin: job.origin.clone(),
     }
 }
 
@@ -215,6 +229,7 @@ pub fn attempt_end(number: u32, job: &ClaimedJob, outcome: SendOutcome) -> Attem
         resolve_job: JobId(uuid(85_000_000 + number)),
         resolve_at: at(number + 2),
         attended: false,
+        origin: job.origin.clone(),
     }
 }
 

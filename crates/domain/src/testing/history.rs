@@ -1,5 +1,6 @@
 //! Random histories: every store that lives through the same one must end in the same state.
 
+use futures_util::future::join_all;
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::{Just, Strategy, any, prop_oneof};
@@ -110,37 +111,74 @@ fn numbered((number, step): (u32, Step)) -> Step {
 ///
 /// # Panics
 /// Where they differ.
-#[expect(clippy::unwrap_used, reason = "this is the body of a test: to panic is to fail")]
 pub async fn agrees_with_memory(store: &impl Inspect, history: &[Step]) {
     let memory = InMemoryStore::default();
     for (nth, step) in history.iter().enumerate() {
-        match step {
-            Step::Inbound(new) => {
-                let (ours, theirs) =
-                    (store.record_inbound(new).await, memory.record_inbound(new).await);
-                let (ours, theirs): (Recorded, Recorded) = (ours.unwrap(), theirs.unwrap());
-                assert_eq!(ours, theirs, "step {nth}");
+        take(store, &memory, nth, step).await;
+    }
+    assert_eq!(store.everything().await, memory.everything().await);
+}
+
+/// One step of both.
+#[expect(clippy::unwrap_used, reason = "this is the body of a test: to panic is to fail")]
+async fn take(store: &impl Inspect, memory: &InMemoryStore, nth: usize, step: &Step) {
+    match step {
+        Step::Inbound(new) => {
+            let (ours, theirs) =
+                (store.record_inbound(new).await, memory.record_inbound(new).await);
+            let (ours, theirs): (Recorded, Recorded) = (ours.unwrap(), theirs.unwrap());
+            assert_eq!(ours, theirs, "step {nth}");
+        }
+        Step::Status(event) => {
+            let (ours, theirs) =
+                (store.record_status(event).await, memory.record_status(event).await);
+            assert_eq!(ours.unwrap(), theirs.unwrap(), "step {nth}");
+        }
+        Step::Outbound(of, place) => plant_outbound(store, memory, *of, *place).await,
+        Step::Tenant(place) => {
+            let Some(conversation) = pick(memory, *place).await else {
+                return;
+            };
+            let Ok(tenant) = TenantId::parse("T_12") else {
+                return;
+            };
+            store.plant_tenant(conversation, &tenant).await;
+            memory.plant_tenant(conversation, &tenant).await;
+        }
+        Step::JobsDone => {
+            store.finish_jobs().await;
+            memory.finish_jobs().await;
+        }
+    }
+}
+
+/// The same where calls come at once: of every `width` steps first all messages, then all reports,
+/// each kind together. The store MUST take calls that it is handed in order in that order.
+///
+/// # Panics
+/// Where they differ.
+#[expect(clippy::unwrap_used, reason = "this is the body of a test: to panic is to fail")]
+pub async fn agrees_with_memory_at_once(store: &impl Inspect, history: &[Step], width: usize) {
+    let memory = InMemoryStore::default();
+    for steps in history.chunks(width) {
+        let (mut messages, mut reports, mut others) = (Vec::new(), Vec::new(), Vec::new());
+        for step in steps {
+            match step {
+                Step::Inbound(new) => messages.push(new),
+                Step::Status(event) => reports.push(event),
+                other => others.push(other.clone()),
             }
-            Step::Status(event) => {
-                let (ours, theirs) =
-                    (store.record_status(event).await, memory.record_status(event).await);
-                assert_eq!(ours.unwrap(), theirs.unwrap(), "step {nth}");
-            }
-            Step::Outbound(of, place) => plant_outbound(store, &memory, *of, *place).await,
-            Step::Tenant(place) => {
-                let Some(conversation) = pick(&memory, *place).await else {
-                    continue;
-                };
-                let Ok(tenant) = TenantId::parse("T_12") else {
-                    continue;
-                };
-                store.plant_tenant(conversation, &tenant).await;
-                memory.plant_tenant(conversation, &tenant).await;
-            }
-            Step::JobsDone => {
-                store.finish_jobs().await;
-                memory.finish_jobs().await;
-            }
+        }
+        let ours = join_all(messages.iter().map(|new| store.record_inbound(new))).await;
+        for (ours, new) in ours.into_iter().zip(messages) {
+            assert_eq!(ours.unwrap(), memory.record_inbound(new).await.unwrap());
+        }
+        let ours = join_all(reports.iter().map(|event| store.record_status(event))).await;
+        for (ours, event) in ours.into_iter().zip(reports) {
+            assert_eq!(ours.unwrap(), memory.record_status(event).await.unwrap());
+        }
+        for (nth, other) in others.iter().enumerate() {
+            take(store, &memory, nth, other).await;
         }
     }
     assert_eq!(store.everything().await, memory.everything().await);

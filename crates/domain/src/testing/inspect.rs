@@ -5,7 +5,11 @@ use async_trait::async_trait;
 use crate::conversation::{Conversation, ConversationId};
 use crate::job::JobId;
 use crate::message::{Message, MessageDetail, StatusEvent};
-use crate::ports::{ConversationStore, EventStore, JobQueue, MessageStore, OutboundStore};
+use crate::origin::Origin;
+use crate::ports::{
+    BackfillStore, ConversationStore, EventStore, HistoryStore, JobQueue, MessageStore,
+    OutboundStore, Surveyor,
+};
 use crate::tenant::TenantId;
 use crate::timestamp::Timestamp;
 
@@ -45,12 +49,21 @@ pub struct JobRecord {
     pub last_error: Option<String>,
     /// Until when a worker has it.
     pub lease_expires_at: Option<Timestamp>,
+    /// What it follows from.
+    pub origin: Origin,
 }
 
 /// A store that a test can look into and prepare.
 #[async_trait]
 pub trait Inspect:
-    MessageStore + OutboundStore + ConversationStore + JobQueue + EventStore
+    MessageStore
+    + OutboundStore
+    + ConversationStore
+    + JobQueue
+    + EventStore
+    + Surveyor
+    + BackfillStore
+    + HistoryStore
 {
     /// Every row.
     async fn everything(&self) -> Everything;

@@ -6,6 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 
 use super::inspect::{Everything, Inspect, JobRecord};
+use super::memory_backfill::ListRow;
 use super::memory_events::{EventRow, HookRow};
 use super::memory_outbound::{JobRow, KeyRow};
 use crate::conversation::{Conversation, ConversationId};
@@ -14,7 +15,7 @@ use crate::job::{JobId, JobState, NewJob};
 use crate::message::{
     Direction, EventId, Message, MessageDetail, MessageId, RawPayload, StatusEvent, TwilioSid,
 };
-use crate::outbound::{AttemptId, SendAttempt};
+use crate::outbound::{AttemptId, Moved, SendAttempt};
 use crate::ports::{
     ConversationKey, Cursor, MessageKey, MessageStore, NewInbound, NewStatusEvent, Order, Recorded,
     Start, StatusRecorded, StoreError, ThreadPage, ThreadQuery,
@@ -36,6 +37,8 @@ pub(super) struct Tables {
     pub(super) jobs: BTreeMap<JobId, JobRow>,
     pub(super) attempts: BTreeMap<AttemptId, SendAttempt>,
     pub(super) keys: BTreeMap<(String, String), KeyRow>,
+    pub(super) lists: Vec<ListRow>,
+    pub(super) imported: BTreeMap<i64, ConversationId>,
     pub(super) feed: BTreeMap<i64, EventRow>,
     pub(super) subscriptions: BTreeMap<SubscriptionId, Subscription>,
     pub(super) hooks: BTreeMap<(SubscriptionId, i64), HookRow>,
@@ -94,11 +97,15 @@ impl Tables {
     fn record_inbound(&mut self, inbound: &NewInbound) -> Recorded {
         let message = &inbound.message;
         if let Some(id) = self.message_of(&message.twilio_sid) {
-            if let Some((stored, _)) = self.messages.get_mut(&id) {
+            if let Some((stored, raw)) = self.messages.get_mut(&id) {
                 let before = stored.clone();
                 stored.delivery = before.delivery.advance_inbound(message.status);
-                if *stored != before {
+                let completion = inbound.completes(&before, raw);
+                if *stored != before || completion.is_some() {
                     stored.updated_at = stored.updated_at.max(inbound.received_at);
+                }
+                if let Some(completion) = completion {
+                    (stored.media, *raw) = (completion.media, completion.raw);
                 }
                 let events = NewEvent::of_change(&before, stored, false, inbound.received_at);
                 self.note(events);
@@ -141,13 +148,14 @@ impl Tables {
         };
         if stored.direction == Direction::Inbound {
             let (message, delivery) = (stored.id, stored.delivery);
-            return StatusRecorded::Applied { message, delivery, overturned: false };
+            return StatusRecorded::Applied { message, delivery, overturned: false, moved: None };
         }
         let parked = self.attach(&report.twilio_sid, stored.id);
         let step = self.outgoing(&stored).report(report, event.received_at, &parked);
         let (delivery, overturned) = (step.after.message.delivery.clone(), step.overturned);
+        let moved = Moved::between(&stored, &step.after.message);
         self.write(step, None, event.received_at);
-        StatusRecorded::Applied { message: stored.id, delivery, overturned }
+        StatusRecorded::Applied { message: stored.id, delivery, overturned, moved }
     }
 
     /// The message from us with that id, if it has no SID yet.
@@ -203,6 +211,7 @@ impl Tables {
                 failures: 0,
                 last_error: None,
                 lease_expires_at: None,
+                origin: new.origin.clone(),
             },
             lane: new.job.lane(),
             place: self.jobs.values().map(|row| row.place).max().unwrap_or(0) + 1,
@@ -281,5 +290,6 @@ mod tests {
     crate::message_store_contract!(empty);
     crate::outbound_store_contract!(empty);
     crate::conversation_store_contract!(empty);
+    crate::backfill_store_contract!(empty);
     crate::event_store_contract!(empty);
 }

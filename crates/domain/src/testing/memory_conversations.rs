@@ -7,6 +7,7 @@ use crate::conversation::{Conversation, ConversationId};
 use crate::event::NewEvent;
 use crate::job::{Job, NewJob};
 use crate::language::Language;
+use crate::origin::Origin;
 use crate::ports::{
     Annotated, Annotation, Carried, ConversationCursor, ConversationKey, ConversationPage,
     ConversationQuery, ConversationStore, LanguageTaken, LookupKept, LookupResult, Reconciliation,
@@ -22,6 +23,13 @@ impl ConversationStore for InMemoryStore {
         query: &ConversationQuery,
     ) -> Result<ConversationPage, StoreError> {
         Ok(self.tables().list_conversations(query))
+    }
+
+    async fn imported_conversation(
+        &self,
+        old_id: i64,
+    ) -> Result<Option<ConversationId>, StoreError> {
+        Ok(self.tables().imported.get(&old_id).copied())
     }
 
     async fn annotate_conversation(&self, change: &Annotation) -> Result<Annotated, StoreError> {
@@ -105,7 +113,7 @@ impl Tables {
         {
             after = after.joined(&other, found.at);
         }
-        if let Some(news) = after.language_news(found.language_job, found.at) {
+        if let Some(news) = after.language_news(found.language_job, found.at, &found.origin) {
             self.enqueue(&news);
         }
         let events = NewEvent::of_conversation(&before, &after, found.at);
@@ -144,7 +152,7 @@ impl Tables {
                 continue;
             }
             let Some(id) = jobs.next() else { break };
-            self.enqueue(&NewJob { id: *id, job, run_at: due.at });
+            self.enqueue(&NewJob { id: *id, job, run_at: due.at, origin: Origin::default() });
             written += 1;
         }
         written

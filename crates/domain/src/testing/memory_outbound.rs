@@ -9,7 +9,7 @@ use crate::conversation::Conversation;
 use crate::idempotency::{Decision, Earlier};
 use crate::job::{ClaimedJob, Job, JobEnding, JobState, NewJob, Ticket};
 use crate::message::{Direction, Message, MessageId, RawPayload, StatusEvent, TwilioSid};
-use crate::outbound::{AttemptEnd, NewAttempt, Outgoing, SendAttempt, SendState, Step};
+use crate::outbound::{AttemptEnd, Moved, NewAttempt, Outgoing, SendAttempt, SendState, Step};
 use crate::ports::{
     Acceptance, Adopted, AttemptRecorded, Begun, Canceled, Cursor, Housekeeping, JobClaim,
     JobQuery, JobQueue, JobRetried, JobRetry, JobView, MessageKey, MessagePage, MessageQuery,
@@ -325,7 +325,8 @@ impl Tables {
         let job = new.job(to.id);
         let is_taken = |row: &JobRow| row.lane == job.lane() && row.is_unfinished();
         let waits = self.jobs.values().any(is_taken);
-        self.enqueue(&NewJob { id: new.send_job, job, run_at: new.accepted_at });
+        let (id, run_at, origin) = (new.send_job, new.accepted_at, new.origin.clone());
+        self.enqueue(&NewJob { id, job, run_at, origin });
         if waits {
             return None;
         }
@@ -368,12 +369,13 @@ impl Tables {
             _ => Vec::new(),
         };
         let step = outgoing.record(end, &parked);
+        let moved = Moved::between(&outgoing.message, &step.after.message);
         let (outgoing, overturned) = (step.after.clone(), step.overturned);
         self.write(step, Some(end.ticket), end.at);
         if end.attended && !matches!(outgoing.state(), SendState::Refused | SendState::NotSent) {
             self.answered(end.message);
         }
-        Some(AttemptRecorded { outgoing, overturned })
+        Some(AttemptRecorded { outgoing, overturned, moved })
     }
 
     fn adopt(&mut self, event: &NewStatusEvent) -> Adopted {
@@ -395,7 +397,9 @@ impl Tables {
             return Adopted::Wait;
         }
         match self.record_status(event) {
-            StatusRecorded::Applied { overturned, .. } => Adopted::Taken { overturned },
+            StatusRecorded::Applied { overturned, moved, .. } => {
+                Adopted::Taken { overturned, moved }
+            }
             StatusRecorded::Parked => Adopted::NotIt,
         }
     }
@@ -596,6 +600,7 @@ fn take(row: &mut JobRow, claim: &JobClaim) -> Option<ClaimedJob> {
         job,
         failures: row.record.failures,
         lease_until: claim.lease_until,
+        origin: row.record.origin.clone(),
     })
 }
 

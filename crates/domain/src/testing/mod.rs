@@ -1,6 +1,7 @@
 //! For tests only (feature `testing`): the in-memory store, fakes of the other ports, and the
 //! contract suite that every store runs.
 
+mod backfill_contract;
 mod contract;
 mod conversation_contract;
 mod event_contract;
@@ -9,12 +10,15 @@ pub mod fixture;
 pub mod history;
 mod inspect;
 mod memory;
+mod memory_backfill;
 mod memory_conversations;
 mod memory_events;
 mod memory_outbound;
+mod memory_survey;
 mod outbound_contract;
 pub mod sending_history;
 
+pub use backfill_contract::backfill_promises;
 pub use contract::promises;
 pub use conversation_contract::conversation_promises;
 pub use event_contract::event_promises;

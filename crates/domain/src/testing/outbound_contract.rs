@@ -54,6 +54,9 @@ macro_rules! outbound_store_contract {
             a_retried_send_goes_behind_those_of_its_lane,
             old_rows_are_swept,
             old_raw_payloads_are_swept_and_nothing_else_of_their_messages,
+            a_job_says_what_it_follows_from,
+            what_waits_is_surveyed,
+            conversations_are_counted_by_tenant_and_language,
         );
     };
     (@each $new:path: $($promise:ident),+ $(,)?) => {$(
@@ -84,15 +87,17 @@ pub mod outbound_promises {
     use crate::delivery::DeliveryStatus;
     use crate::idempotency::IdempotencyKey;
     use crate::job::{ClaimedJob, Job, JobEnding, JobState, Ticket};
+    use crate::language::Language;
     use crate::message::{Direction, Message, MessageDetail, MessageId, RawPayload, TwilioSid};
     use crate::outbound::{
-        AfterUnsent, AttemptOutcome, Beginning, EXPIRED, NewAttempt, Outgoing, SendState,
+        AfterUnsent, AttemptOutcome, Beginning, EXPIRED, Moved, NewAttempt, Outgoing, SendState,
     };
     use crate::ports::{
-        Acceptance, Adopted, AttemptRecorded, Begun, Canceled, ConversationKey, Housekeeping,
-        JobClaim, JobQuery, JobRetried, JobRetry, MessageKey, MessageQuery, NewOutbound,
-        NewStatusEvent, SendOutcome, StatusRecorded,
+        Acceptance, Adopted, AttemptRecorded, Begun, Canceled, ConversationKey, ConversationTally,
+        Housekeeping, JobClaim, JobQuery, JobRetried, JobRetry, JobTally, MessageKey, MessageQuery,
+        NewOutbound, NewStatusEvent, SendOutcome, StatusRecorded, Survey, Tally,
     };
+    use crate::tenant::TenantId;
     use crate::testing::Inspect;
     use crate::testing::fixture::{
         accepted, ambiguous, at, attempt, attempt_end, inbound, new_outbound, refused, sid, status,
@@ -401,8 +406,11 @@ pub mod outbound_promises {
         let good = attempt(1, &job);
         let older = Ticket { attempt: 2, ..job.ticket };
         for wrong in [
-            NewAttempt { ticket: older, ..good },
-            NewAttempt { deadline: job.lease_until.after(Duration::from_micros(1)), ..good },
+            NewAttempt { ticket: older, ..good.clone() },
+            NewAttempt {
+                deadline: job.lease_until.after(Duration::from_micros(1)),
+                ..good.clone()
+            },
         ] {
             assert_eq!(store.begin_attempt(&wrong).await.unwrap(), Begun::Lost);
         }
@@ -672,7 +680,8 @@ pub mod outbound_promises {
         assert_eq!(anothers, Adopted::NotIt);
         assert_eq!(outgoing(store, first.id).await, before);
         let found = store.adopt_found(&report(4, 2, second.id, "sent")).await.unwrap();
-        assert_eq!(found, Adopted::Taken { overturned: false });
+        let moved = Moved { to: DeliveryStatus::Sent, created_at: second.created_at };
+        assert_eq!(found, Adopted::Taken { overturned: false, moved: Some(moved) });
         assert_eq!(shown(store, second.id).await, "sent");
         let twice = store.adopt_found(&report(5, 3, second.id, "sent")).await.unwrap();
         assert_eq!(twice, Adopted::NotIt);
@@ -687,7 +696,7 @@ pub mod outbound_promises {
         assert_eq!(shown(store, first.id).await, "unknown");
         end(store, 2, &second, accepted(8)).await;
         let taken = store.adopt_found(&found).await.unwrap();
-        assert_eq!(taken, Adopted::Taken { overturned: false });
+        assert!(matches!(taken, Adopted::Taken { overturned: false, moved: Some(_) }));
     }
 
     pub async fn only_a_pending_message_is_cancelled(store: &impl Inspect) {
@@ -1049,5 +1058,69 @@ pub mod outbound_promises {
     /// Whether each message still has its raw payload.
     fn raws(messages: &[MessageDetail]) -> Vec<bool> {
         messages.iter().map(|message| message.raw != RawPayload::default()).collect()
+    }
+
+    pub async fn a_job_says_what_it_follows_from(store: &impl Inspect) {
+        let text = inbound(1, TENANT);
+        store.record_inbound(&text).await.unwrap();
+        let lookup = claim(store, 10, 1).await.remove(0);
+        assert_eq!(lookup.origin, text.origin);
+        let new = new_outbound(2, "+18605550188");
+        let (_, job) = in_flight(store, 2, "+18605550188").await;
+        assert_eq!(job.origin, new.origin);
+        let ended = end(store, 2, &job, ambiguous()).await;
+        assert_eq!(ended.moved.map(|moved| moved.to), Some(DeliveryStatus::Unknown));
+        let jobs = store.everything().await.jobs;
+        for job in jobs.iter().filter(|job| job.id != lookup.ticket.id) {
+            assert_eq!(job.origin, new.origin, "{}", job.kind);
+        }
+        assert!(jobs.iter().any(|job| job.kind == "resolve_send"), "{jobs:?}");
+    }
+
+    pub async fn what_waits_is_surveyed(store: &impl Inspect) {
+        assert_eq!(store.survey().await.unwrap(), Survey::default());
+        store.record_inbound(&inbound(1, TENANT)).await.unwrap();
+        store.record_inbound(&inbound(2, "+18605550188")).await.unwrap();
+        let (_, job) = in_flight(store, 4, "+18605550177").await;
+        end(store, 4, &job, ambiguous()).await;
+        for number in [8, 7] {
+            store.record_status(&status(number, number, "sent", None)).await.unwrap();
+        }
+        let parked = claim(store, 2, 1).await.remove(0);
+        let park = JobEnding::Park { error: "no use".into() };
+        store.finish_job(parked.ticket, &park, at(9)).await.unwrap();
+        let tally = |count, oldest| Tally { count, oldest: Some(at(oldest)) };
+        let jobs = |kind: &str, state, tally| JobTally { kind: kind.into(), state, tally };
+        let survey = store.survey().await.unwrap();
+        assert_eq!(survey.ambiguous, tally(1, 5));
+        assert_eq!(survey.parked_events, tally(2, 7));
+        assert_eq!(
+            survey.jobs,
+            [
+                jobs("resolve_send", JobState::Queued, tally(1, 6)),
+                jobs("tenant_lookup", JobState::Parked, tally(1, 9)),
+                jobs("tenant_lookup", JobState::Queued, tally(2, 2)),
+            ]
+        );
+    }
+
+    pub async fn conversations_are_counted_by_tenant_and_language(store: &impl Inspect) {
+        assert_eq!(store.census().await.unwrap(), []);
+        for number in 1..=3 {
+            let new = inbound(number, &format!("+1860555{number:04}"));
+            store.record_inbound(&new).await.unwrap();
+        }
+        take_in(store, &new_outbound(4, "+18605550177")).await;
+        store.plant_tenant(inbound(2, TENANT).conversation, &TenantId::parse("T_1").unwrap()).await;
+        let of = |has_tenant, language, count| ConversationTally { has_tenant, language, count };
+        let census = store.census().await.unwrap();
+        assert_eq!(
+            census,
+            [
+                of(false, Language::English, 2),
+                of(false, Language::Unknown, 1),
+                of(true, Language::English, 1),
+            ]
+        );
     }
 }

@@ -8,8 +8,8 @@ use proptest::prelude::{Strategy, any};
 
 use super::event_contract::event_promises;
 use super::fixture::{
-    accepted, ambiguous, at, attempt, attempt_end, detection, inbound, new_outbound, refused,
-    status, unsent, uuid,
+    accepted, ambiguous, at, attempt, attempt_end, detection, inbound, new_outbound, origin,
+    refused, status, unsent, uuid,
 };
 use super::inspect::Inspect;
 use super::memory::InMemoryStore;
@@ -164,7 +164,7 @@ impl<'a, Store: Inspect> Twins<'a, Store> {
     }
 
     async fn begin(&mut self, number: u32, [which, late, ..]: [u8; 4]) {
-        let sends: Vec<_> = self.claimed.iter().filter(|job| is_send(job)).copied().collect();
+        let sends: Vec<_> = self.claimed.iter().filter(|job| is_send(job)).cloned().collect();
         let Some(job) = latest(&sends, which) else { return };
         let mut new = attempt(number, &job);
         new.at = at(number * 10 + u32::from(late) % 40);
@@ -314,7 +314,8 @@ impl<'a, Store: Inspect> Twins<'a, Store> {
         let language_job = JobId(uuid(95_000_000 + number));
         let tenant = a_tenant(tenant);
         let is_ambiguous = tenant.is_none() && late % 2 == 0;
-        let found = LookupResult { conversation, tenant, is_ambiguous, at, language_job };
+        let origin = origin(number);
+        let found = LookupResult { conversation, tenant, is_ambiguous, at, language_job, origin };
         both!(self.record_lookup(&found));
     }
 
@@ -434,6 +435,6 @@ fn pick<T: Clone>(all: &[T], choice: u8) -> T {
 }
 
 /// One of the last four.
-fn latest<T: Copy>(all: &[T], choice: u8) -> Option<T> {
-    all.iter().rev().take(4).nth(usize::from(choice) % all.len().clamp(1, 4)).copied()
+fn latest<T: Clone>(all: &[T], choice: u8) -> Option<T> {
+    all.iter().rev().take(4).nth(usize::from(choice) % all.len().clamp(1, 4)).cloned()
 }

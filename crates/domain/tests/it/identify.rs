@@ -7,6 +7,7 @@ use domain::conversation::{Conversation, ConversationId};
 use domain::identify::{Identified, Identify, IdentifyPorts, LookupRules, Told};
 use domain::job::{ClaimedJob, Job, JobId};
 use domain::language::Language;
+use domain::origin::Origin;
 use domain::phone::Region;
 use domain::ports::{
     Clock, ConversationKey, ConversationStore, DirectoryError, JobClaim, JobQueue, LookupResult,
@@ -194,7 +195,9 @@ async fn a_tenant_that_the_number_came_to_while_another_was_told_is_told_too() {
             let conversation = ConversationId(uuid(20_000_001));
             let (at, language_job) = (at(101), JobId(uuid(1)));
             let (tenant, is_ambiguous) = (Some(tenant("T_2")), false);
-            let moved = LookupResult { conversation, tenant, is_ambiguous, at, language_job };
+            let origin = Origin::default();
+            let moved =
+                LookupResult { conversation, tenant, is_ambiguous, at, language_job, origin };
             futures_executor::block_on(store.record_lookup(&moved)).unwrap();
             Ok(ProfileAnswer::Kept)
         });

@@ -7,6 +7,7 @@
     reason = "a test that panics has failed"
 )]
 
+mod backfill;
 mod backlog;
 mod contract_data;
 mod hooks;
@@ -15,3 +16,4 @@ mod outbound_properties;
 mod outbox;
 mod phone_cases;
 mod phone_properties;
+mod threads;

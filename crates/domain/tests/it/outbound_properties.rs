@@ -4,6 +4,7 @@ use domain::conversation::ConversationId;
 use domain::delivery::DeliveryStatus;
 use domain::job::{ClaimedJob, Job, Ticket};
 use domain::message::MessageId;
+use domain::origin::Origin;
 use domain::outbound::{AfterUnsent, Beginning, NOT_SENT, Outgoing, SendState};
 use domain::ports::{NewStatusEvent, SendOutcome};
 use domain::testing::fixture::{
@@ -29,6 +30,7 @@ fn job() -> ClaimedJob {
         job: Job::Send { message, conversation },
         failures: 0,
         lease_until: at(600),
+        origin: Origin::default(),
     }
 }
 

@@ -13,15 +13,14 @@ use domain::outbound::SendState;
 use domain::outbox::{Outbox, OutboxPorts, Performed, Resolved, SendRequest, SendRules};
 use domain::phone::Region;
 use domain::ports::{
-    Attended, Clock, JobClaim, JobQueue, MockOutboundStore, OutboundStore, PageToken, Provider,
-    ProviderError, ProviderFault, ProviderMessage, ProviderPage, SendOrder, SendOutcome, Sender,
-    Sought, StoreError, UnsentReason,
+    Attended, Clock, JobClaim, JobQueue, MockOutboundStore, OutboundStore, Provider, ProviderError,
+    ProviderFault, ProviderMessage, SendOrder, SendOutcome, Sender, Sought, StoreError,
+    UnsentReason,
 };
 use domain::senders::Senders;
 use domain::testing::fixture::{accepted, ambiguous, at, lookup_ages, sid, unsent};
 use domain::testing::{CountingIds, FixedChance, InMemoryStore, Inspect, NoTimer, SteppingClock};
 use domain::text::Text;
-use domain::timestamp::Timestamp;
 use futures_executor::block_on;
 
 /// Answers with what stands in its script, then accepts.
@@ -53,15 +52,6 @@ impl Provider for Script {
     async fn fetch(&self, sid: &TwilioSid) -> Result<Option<ProviderMessage>, ProviderError> {
         let listed = self.listed.lock().unwrap();
         Ok(listed.iter().find(|listed| listed.sid == *sid).cloned())
-    }
-
-    async fn list_since(
-        &self,
-        _: &Text,
-        _: Timestamp,
-        _: Option<PageToken>,
-    ) -> Result<ProviderPage, ProviderError> {
-        Ok(ProviderPage::default())
     }
 
     async fn check(&self) -> Result<(), ProviderError> {

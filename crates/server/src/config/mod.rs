@@ -1,27 +1,35 @@
-//! The settings: compiled-in defaults, then the environment. Everything that is wrong is found
-//! at start and told in one message.
+//! The settings: compiled-in defaults, then a file, then the environment. Everything that is wrong is
+//! found at start and told in one message.
 //!
-//! To add a setting: a commented line in `config/defaults.toml`, its name in `source::NAMES`,
-//! a field here.
+//! To add a setting: a commented line in `config/defaults.toml`, its name in `source::NAMES` (and in
+//! `shown::SECRETS` where it is one), a field here. What contradicts another goes into `together`.
 
+mod backfill;
+mod export;
 mod hooks;
+mod near;
 mod sending;
+mod shown;
 mod source;
 mod tenants;
+mod together;
 
 use std::fmt;
 use std::num::NonZeroU32;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
 use adapter_http::{Access, ApiKeys, Cors, LimitSettings};
+use adapter_postgres::PgSettings;
 use adapter_twilio::PublicUrls;
+use domain::backfill::BackfillRules;
 use domain::phone::Region;
 use secrecy::SecretString;
 
 use source::Source;
 
+pub(crate) use export::ExportSettings;
 pub(crate) use hooks::HookSettings;
 pub(crate) use sending::SendingSettings;
 pub(crate) use tenants::TenantSettings;
@@ -37,6 +45,7 @@ pub(crate) struct Settings {
     pub(crate) twilio: TwilioSettings,
     pub(crate) sending: SendingSettings,
     pub(crate) tenants: TenantSettings,
+    pub(crate) backfill: BackfillRules,
     pub(crate) hooks: HookSettings,
     pub(crate) database: DatabaseSettings,
     pub(crate) migrate_on_start: bool,
@@ -45,7 +54,12 @@ pub(crate) struct Settings {
     pub(crate) limits: LimitSettings,
     pub(crate) cors: Cors,
     pub(crate) shutdown_grace: Duration,
+    pub(crate) shutdown_delay: Duration,
     pub(crate) log: LogSettings,
+    pub(crate) survey_interval: Duration,
+    pub(crate) export: ExportSettings,
+    /// What looks like a mistake and may be none.
+    pub(crate) warnings: Vec<String>,
 }
 
 /// Where it runs.
@@ -76,7 +90,18 @@ pub(crate) enum DatabaseSettings {
         migration_url: Option<SecretString>,
         schema: Option<String>,
         pool_size: usize,
+        root_certificate: Option<PathBuf>,
+        timeouts: DatabaseTimeouts,
     },
+}
+
+/// How long what may take on the way to a database server.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct DatabaseTimeouts {
+    pub(crate) connect: Duration,
+    pub(crate) tcp_user: Duration,
+    pub(crate) statement: Duration,
+    pub(crate) lock: Duration,
 }
 
 /// What is logged, and how.
@@ -101,41 +126,67 @@ impl fmt::Display for Problems {
 }
 
 impl Settings {
-    /// The settings of this process.
-    pub(crate) fn load() -> Result<Self, Problems> {
-        Self::read(Source::of_process())
+    /// The settings of this process: `file` is the one that the command line names.
+    pub(crate) fn load(file: Option<&Path>) -> Result<Self, Problems> {
+        Self::read(&mut Reader::new(Source::of_process(file)))
     }
 
-    fn read(source: Result<Source, String>) -> Result<Self, Problems> {
-        let mut reader = Reader::new(source.map_err(|problem| Problems(vec![problem]))?);
+    /// All settings as they count and where they come from, secrets hidden; and what is wrong.
+    pub(crate) fn show(file: Option<&Path>) -> (String, Option<Problems>) {
+        let mut reader = Reader::new(Source::of_process(file));
+        let problems = Self::read(&mut reader).err();
+        let warnings = reader.source.warnings.iter().map(|warning| format!("warning: {warning}\n"));
+        let warnings: String = warnings.collect();
+        (warnings + &shown::shown(&reader.source), problems)
+    }
+
+    /// Where this process's service listens, whatever else is wrong.
+    pub(crate) fn address(file: Option<&Path>) -> Option<(String, u16)> {
+        let mut reader = Reader::new(Source::of_process(file));
+        let environment = reader.optional("APP_ENV", Environment::from_str)?;
+        reader.assume(environment);
+        Some((reader.text("HOST")?, reader.text("PORT")?.parse().ok()?))
+    }
+
+    fn read(reader: &mut Reader) -> Result<Self, Problems> {
         let environment = reader.required("APP_ENV", Environment::from_str);
         let environment = environment.unwrap_or(Environment::Prod);
         let local = environment == Environment::Local;
+        reader.assume(environment);
         let port = reader.required("PORT", |text| {
             text.parse::<u16>().map_err(|_| "must be a port number from 0 to 65535")
         });
         let port = port.unwrap_or(0);
-        let public_urls = reader.public_urls(local, port)?;
+        let public_urls = reader.public_urls();
+        let loopback = public_urls.as_ref().is_none_or(PublicUrls::are_all_loopback);
+        let region = reader.required("DEFAULT_REGION", Region::from_str).unwrap_or_default();
+        reader.check_together(local);
         let settings = Self {
             environment,
             version: reader.text("APP_VERSION").unwrap_or(env!("CARGO_PKG_VERSION").to_owned()),
-            host: reader.text("HOST").unwrap_or_else(|| default_host(environment).to_owned()),
+            host: reader.text("HOST").unwrap_or_default(),
             port,
-            access: reader.access(local, public_urls.are_all_loopback()),
+            access: reader.access(local, loopback),
             limits: reader.limits(),
             cors: reader.cors(environment),
-            public_urls,
+            public_urls: public_urls.unwrap_or_else(PublicUrls::nowhere),
             twilio: reader.twilio(local),
-            sending: SendingSettings::read(&mut reader),
-            tenants: TenantSettings::read(&mut reader),
-            hooks: HookSettings::read(&mut reader, local),
-            database: reader.database(local),
+            sending: SendingSettings::read(reader),
+            tenants: TenantSettings::read(reader),
+            backfill: backfill::read(reader, region),
+            hooks: HookSettings::read(reader, local),
+            database: reader.database(),
             migrate_on_start: reader.switch("MIGRATE_ON_START"),
-            region: reader.required("DEFAULT_REGION", Region::from_str).unwrap_or_default(),
+            region,
             shutdown_grace: reader.required("SHUTDOWN_GRACE", duration).unwrap_or_default(),
+            shutdown_delay: reader.span("SHUTDOWN_DELAY"),
             log: reader.log(local),
+            survey_interval: reader.survey_interval(),
+            export: ExportSettings::read(reader),
+            warnings: reader.source.warnings.clone(),
         };
-        if reader.problems.is_empty() { Ok(settings) } else { Err(Problems(reader.problems)) }
+        let problems = std::mem::take(&mut reader.problems);
+        if problems.is_empty() { Ok(settings) } else { Err(Problems(problems)) }
     }
 }
 
@@ -143,6 +194,20 @@ fn default_host(environment: Environment) -> &'static str {
     match environment {
         Environment::Local => "127.0.0.1",
         Environment::Dev | Environment::Staging | Environment::Prod => "0.0.0.0",
+    }
+}
+
+/// Verbose where developers try things out; what others' crates say is little help even there.
+fn default_filter(environment: Environment) -> &'static str {
+    match environment {
+        Environment::Dev => {
+            "info,sms_foundation=debug,domain=debug,adapter_http=debug,adapter_monitor=debug,\
+             adapter_twilio=debug,adapter_postgres=debug,adapter_sqlite=debug,\
+             actix_server=warn,opentelemetry=warn,opentelemetry_sdk=warn"
+        }
+        Environment::Local | Environment::Staging | Environment::Prod => {
+            "info,actix_server=warn,opentelemetry=warn,opentelemetry_sdk=warn"
+        }
     }
 }
 
@@ -175,6 +240,19 @@ fn duration(text: &str) -> Result<Duration, &'static str> {
     humantime::parse_duration(text).map_err(|_| "must be a duration such as 250ms, 15m or 4h")
 }
 
+/// Every request to Twilio names it in its path.
+fn account_sid(text: &str) -> Result<String, &'static str> {
+    let digits = text.strip_prefix("AC").unwrap_or_default();
+    let fits = digits.len() == 32 && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+    fits.then(|| text.to_owned()).ok_or("must be AC and 32 hexadecimal digits")
+}
+
+/// A duration that is not nothing.
+fn timeout(text: &str) -> Result<Duration, &'static str> {
+    let time = duration(text)?;
+    if time.is_zero() { Err("must be more than zero") } else { Ok(time) }
+}
+
 /// Reads settings one by one and collects what is wrong with them.
 struct Reader {
     source: Source,
@@ -182,8 +260,38 @@ struct Reader {
 }
 
 impl Reader {
-    fn new(source: Source) -> Self {
-        Self { source, problems: Vec::new() }
+    fn new(mut source: Source) -> Self {
+        let problems = std::mem::take(&mut source.problems);
+        Self { source, problems }
+    }
+
+    /// What follows from the environment where nobody says otherwise.
+    fn assume(&mut self, environment: Environment) {
+        let port = self.text("PORT").unwrap_or_default();
+        let source = &mut self.source;
+        source.assume("HOST", default_host(environment));
+        source.assume("APP_VERSION", env!("CARGO_PKG_VERSION"));
+        source.assume("RUST_LOG", default_filter(environment));
+        match environment {
+            Environment::Local => {
+                source.assume("PUBLIC_BASE_URL", format!("http://127.0.0.1:{port}"));
+                source.assume("DATABASE_URL", "sqlite://data/sms-foundation.db");
+                source.assume("LOG_FORMAT", "pretty");
+            }
+            Environment::Dev | Environment::Staging | Environment::Prod => {
+                source.assume("LOG_FORMAT", "json");
+            }
+        }
+    }
+
+    fn survey_interval(&mut self) -> Duration {
+        let interval = self.required("METRICS_SURVEY_INTERVAL", |text| {
+            let least = Duration::from_millis(100);
+            duration(text).map_err(str::to_owned).and_then(|interval| {
+                (interval >= least).then_some(interval).ok_or("must be at least 100ms".to_owned())
+            })
+        });
+        interval.unwrap_or_default()
     }
 
     fn problem(&mut self, name: &str, reason: impl fmt::Display) {
@@ -227,35 +335,14 @@ impl Reader {
         on.unwrap_or(true)
     }
 
-    /// The one setting without which nothing else can be made: its problem ends the reading.
-    fn public_urls(&mut self, local: bool, port: u16) -> Result<PublicUrls, Problems> {
-        let default = local.then(|| format!("http://127.0.0.1:{port}"));
-        let Some(text) = self.text("PUBLIC_BASE_URL").or(default) else {
-            self.problem(
-                "PUBLIC_BASE_URL",
-                "must be given: what Twilio calls, https://sms.example.com",
-            );
-            return Err(self.give_up(local));
-        };
-        text.parse::<PublicUrls>().map_err(|reason| {
-            self.problem("PUBLIC_BASE_URL", format_args!("is wrong: {reason}"));
-            self.give_up(local)
+    fn public_urls(&mut self) -> Option<PublicUrls> {
+        if self.text("PUBLIC_BASE_URL").is_none() {
+            let reason = "must be given: what Twilio calls, https://sms.example.com";
+            self.problem("PUBLIC_BASE_URL", reason);
+        }
+        self.optional("PUBLIC_BASE_URL", |text| {
+            text.parse::<PublicUrls>().map_err(|reason| format!("is wrong: {reason}"))
         })
-    }
-
-    /// Looks at the other settings too, so that one start tells all.
-    fn give_up(&mut self, local: bool) -> Problems {
-        let _ = (
-            self.twilio(local),
-            SendingSettings::read(self),
-            HookSettings::read(self, local),
-            self.database(local),
-            self.access(local, true),
-            self.limits(),
-            self.cors(Environment::Prod),
-            self.log(local),
-        );
-        Problems(std::mem::take(&mut self.problems))
     }
 
     fn twilio(&mut self, local: bool) -> TwilioSettings {
@@ -266,13 +353,12 @@ impl Reader {
         TwilioSettings {
             auth_token,
             auth_token_secondary: self.secret("TWILIO_AUTH_TOKEN_SECONDARY"),
-            account_sid: self.text("TWILIO_ACCOUNT_SID"),
+            account_sid: self.optional("TWILIO_ACCOUNT_SID", account_sid),
         }
     }
 
-    fn database(&mut self, local: bool) -> DatabaseSettings {
-        let default = local.then(|| "sqlite://data/sms-foundation.db".to_owned());
-        let Some(url) = self.text("DATABASE_URL").or(default) else {
+    fn database(&mut self) -> DatabaseSettings {
+        let Some(url) = self.text("DATABASE_URL") else {
             self.problem(
                 "DATABASE_URL",
                 "must be given outside APP_ENV=local: nobody should lose texts on a disk that goes away",
@@ -284,10 +370,25 @@ impl Reader {
                 Ok(size @ 1..=1000) => Ok(size),
                 _ => Err("must be a whole number from 1 to 1000"),
             });
+            let mut time = |name| self.required(name, timeout).unwrap_or_default();
+            let timeouts = DatabaseTimeouts {
+                connect: time("DATABASE_CONNECT_TIMEOUT"),
+                tcp_user: time("DATABASE_TCP_USER_TIMEOUT"),
+                statement: time("DATABASE_STATEMENT_TIMEOUT"),
+                lock: time("DATABASE_LOCK_TIMEOUT"),
+            };
+            let schema = self.text("DATABASE_SCHEMA");
+            let migration_url = self.text("DATABASE_MIGRATION_URL");
+            self.check_postgres("DATABASE_URL", &url, schema.as_ref());
+            if let Some(migration_url) = &migration_url {
+                self.check_postgres("DATABASE_MIGRATION_URL", migration_url, None);
+            }
             return DatabaseSettings::Postgres {
                 url: url.into(),
-                migration_url: self.secret("DATABASE_MIGRATION_URL"),
-                schema: self.text("DATABASE_SCHEMA"),
+                root_certificate: self.text("DATABASE_ROOT_CERTIFICATE").map(PathBuf::from),
+                timeouts,
+                migration_url: migration_url.map(SecretString::from),
+                schema,
                 pool_size: pool_size.unwrap_or(1),
             };
         }
@@ -297,6 +398,15 @@ impl Reader {
             self.problem("DATABASE_URL", "must begin with postgres:// or be sqlite:// and a file");
         }
         DatabaseSettings::Sqlite { path: path.unwrap_or_default().into() }
+    }
+
+    fn check_postgres(&mut self, name: &str, url: &str, schema: Option<&String>) {
+        let mut settings = PgSettings::new(url);
+        settings.schema = schema.cloned();
+        if let Err(reason) = settings.check() {
+            // It names the setting itself, and the usual one of the two.
+            self.problems.push(reason.to_string().replace("DATABASE_URL", name));
+        }
     }
 
     fn access(&mut self, local: bool, loopback: bool) -> Access {
@@ -370,7 +480,8 @@ mod tests {
     ];
 
     fn read(given: &[(&str, &str)]) -> Result<Settings, String> {
-        Settings::read(Source::of(given)).map_err(|problems| problems.to_string())
+        let mut reader = Reader::new(Source::of(given));
+        Settings::read(&mut reader).map_err(|problems| problems.to_string())
     }
 
     #[test]
@@ -429,6 +540,8 @@ mod tests {
             ("KEEP_RAW_PAYLOADS", "59m"),
             ("LOG_FORMAT", "hunter2"),
             ("DATABASE_POOL_SIZE", "hunter2"),
+            ("BACKFILL_INTERVAL", "0s"),
+            ("BACKFILL_GRACE", "hunter2"),
             ("TWILIO_PHONE_NUMBER", "hunter2 hunter2"),
             ("TWILIO_API_BASE_URL", "http://hunter2"),
             ("TWILIO_SEND_MAX_RETRIES", "hunter2"),

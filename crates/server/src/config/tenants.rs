@@ -19,12 +19,18 @@ pub(crate) struct TenantSettings {
     pub(crate) ages: LookupAges,
 }
 
+/// What a header can carry.
+fn api_key(text: &str) -> Result<SecretString, &'static str> {
+    let fits = text.bytes().all(|byte| byte.is_ascii_graphic());
+    fits.then(|| text.into()).ok_or("must be visible ASCII characters, without blanks")
+}
+
 impl TenantSettings {
     pub(super) fn read(reader: &mut Reader) -> Self {
         Self {
             monitor: reader.optional("MONITOR_API_URL", str::parse),
             lookup_path: reader.optional("MONITOR_LOOKUP_PATH", str::parse).unwrap_or_default(),
-            api_key: reader.secret("MONITOR_API_KEY"),
+            api_key: reader.optional("MONITOR_API_KEY", api_key),
             profiles: reader.optional("TENANT_PROFILE_API_URL", str::parse),
             profile_key: reader.secret("TENANT_PROFILE_API_KEY"),
             ages: LookupAges {

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::{WorkTools, cause_of};
+use super::{WorkTools, backfilling, cause_of};
 
 /// How often Twilio is asked about messages that nobody reported the end of.
 const CHECKS: Duration = Duration::from_mins(1);
@@ -15,7 +15,13 @@ const RECONCILIATIONS: Duration = Duration::from_mins(10);
 
 /// Never comes back.
 pub(super) async fn do_for_ever(tools: &WorkTools) {
-    tokio::join!(check_statuses(tools), sweep(tools), reconcile(tools), sweep_events(tools));
+    tokio::join!(
+        check_statuses(tools),
+        sweep(tools),
+        reconcile(tools),
+        sweep_events(tools),
+        backfilling::read_lists(tools),
+    );
 }
 
 async fn check_statuses(tools: &WorkTools) {
@@ -73,7 +79,7 @@ async fn reconcile(tools: &WorkTools) {
 }
 
 /// About that long, so that many processes do not work at once.
-async fn pause(tools: &WorkTools, about: Duration) {
+pub(super) async fn pause(tools: &WorkTools, about: Duration) {
     let micros = u64::try_from(about.as_micros()).unwrap_or(u64::MAX).max(1);
     let wait = about / 2 + Duration::from_micros(tools.chance.next() % micros);
     tokio::time::sleep(wait).await;

@@ -5,6 +5,7 @@
 //! finish, and cuts calls to Twilio short only where time runs out: their outcome is then ambiguous,
 //! and recorded as such.
 
+mod backfilling;
 mod chores;
 mod crew;
 mod hooks;
@@ -14,8 +15,9 @@ mod news;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use domain::backfill::Backfill;
 use domain::backlog::Backlog;
 use domain::identify::Identify;
 use domain::job::{Backoff, ClaimedJob, Job, JobEnding};
@@ -30,6 +32,9 @@ use tokio::runtime::Handle;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use trace_context::TraceParent;
+use tracing::field::{Empty, display};
+use tracing::{Instrument, Span};
 
 use meters::Meters;
 
@@ -97,6 +102,7 @@ pub(crate) struct WorkTools {
     pub(crate) queue: Arc<dyn JobQueue>,
     pub(crate) store: Arc<dyn MessageStore>,
     pub(crate) outbox: Option<Outbox>,
+    pub(crate) backfill: Option<Backfill>,
     pub(crate) identify: Identify,
     pub(crate) backlog: Backlog,
     pub(crate) hooks: Hooks,
@@ -253,19 +259,24 @@ impl Worker {
         attended: &Attended,
         _permit: OwnedSemaphorePermit,
     ) -> Option<Outgoing> {
-        let kind = job.job.kind();
-        let done = AssertUnwindSafe(self.do_job(&job, attended)).catch_unwind().await;
-        self.0.meters.job(kind, matches!(done, Ok(Ok(_))));
+        let span = span_of(&job);
+        self.perform_in_span(&job, attended).instrument(span).await
+    }
+
+    async fn perform_in_span(&self, job: &ClaimedJob, attended: &Attended) -> Option<Outgoing> {
+        let (kind, begun) = (job.job.kind(), Instant::now());
+        let done = AssertUnwindSafe(self.do_job(job, attended)).catch_unwind().await;
+        self.0.meters.job(kind, begun.elapsed(), matches!(done, Ok(Ok(_))));
         let outgoing = match done {
             Ok(Ok(outgoing)) => outgoing,
             Ok(Err(error)) => {
-                tracing::warn!(job = %job.ticket.id, kind, error = cause_of(&error), "job not done");
-                self.put_off(&job, &Failure::of(&error)).await;
+                tracing::warn!(error = cause_of(&error), "job not done");
+                self.put_off(job, &Failure::of(&error)).await;
                 None
             }
             Err(_) => {
-                tracing::error!(job = %job.ticket.id, kind, "job panicked");
-                self.put_off(&job, &Failure::PANIC).await;
+                tracing::error!("job panicked");
+                self.put_off(job, &Failure::PANIC).await;
                 None
             }
         };
@@ -361,6 +372,44 @@ impl Dispatcher for Worker {
     fn happened(&self) {
         self.0.tools.news.ring();
     }
+}
+
+/// The span of a run: a part of the trace of the request that the job follows from, and linked to it.
+fn span_of(job: &ClaimedJob) -> Span {
+    let (kind, origin) = (job.job.kind(), &job.origin);
+    let span = tracing::info_span!(
+        parent: None,
+        "job",
+        otel.name = format!("job {kind}"),
+        otel.kind = "consumer",
+        request_id = origin.request_id.as_deref(),
+        trace_id = Empty,
+        job = %job.ticket.id,
+        kind,
+        attempt = job.ticket.attempt,
+        message_id = Empty,
+        conversation_id = Empty,
+        tenant_id = Empty,
+        twilio_sid = Empty,
+        phone = Empty,
+    );
+    if let Some(parent) = origin.traceparent.as_deref().and_then(TraceParent::parse) {
+        parent.adopt(&span);
+        parent.link(&span);
+    }
+    if let Some(own) = TraceParent::of(&span) {
+        span.record("trace_id", own.trace_id());
+    }
+    let (message, conversation) = match job.job {
+        Job::Send { message, conversation } => (Some(message), Some(conversation)),
+        Job::ResolveSend { message, .. } => (Some(message), None),
+        Job::TenantLookup { conversation } | Job::TellLanguage { conversation, .. } => {
+            (None, Some(conversation))
+        }
+    };
+    span.record("message_id", message.map(display));
+    span.record("conversation_id", conversation.map(display));
+    span
 }
 
 fn cause_of(error: &StoreError) -> String {

@@ -10,12 +10,20 @@
 )]
 
 mod access;
+mod backfill;
 mod clients;
+mod collector;
+mod configuration;
 mod contract;
 mod database;
+mod dependencies_table;
+mod doctor;
 mod documents;
 mod hooks;
+mod import;
 mod loaded;
+mod metrics;
+mod named_code;
 mod orchestrator;
 mod privacy;
 mod proof;
@@ -26,6 +34,8 @@ mod service;
 mod settings_table;
 mod signed;
 mod startup;
+mod stopping;
 mod subscriber;
 mod tenants;
+mod traces;
 mod twilio;

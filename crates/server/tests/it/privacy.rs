@@ -34,7 +34,7 @@ async fn live(database: &Database) {
         .settings
         .clone()
         .with("RUST_LOG", "trace")
-        .with("API_KEYS", KEY_ENTRY)
+        .with_keys(KEY_ENTRY)
         .with("MONITOR_API_URL", &monitor.base_url())
         .with("MONITOR_API_KEY", "monitor-hunter2");
     let mut service = crate::service::Service::start(&settings);

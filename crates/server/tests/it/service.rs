@@ -32,6 +32,7 @@ impl Settings {
             .with("LOG_FORMAT", "json")
             .with("PUBLIC_BASE_URL", PUBLIC)
             .with("TWILIO_AUTH_TOKEN", TOKEN)
+            .with("SHUTDOWN_DELAY", "0s")
             .with("DATABASE_URL", database_url)
     }
 
@@ -86,7 +87,7 @@ impl Service {
     }
 
     fn address(&self) -> Option<String> {
-        let listening = |line: &Value| line["message"] == "listening";
+        let listening = |line: &Value| line["msg"] == "listening";
         let lines = self.log().into_iter().filter_map(|line| serde_json::from_str(&line).ok());
         lines.into_iter().find(listening).map(|line| line["address"].as_str().unwrap().to_owned())
     }
@@ -120,8 +121,19 @@ impl Service {
 
     /// Asks it to stop, and gives its exit code.
     pub(crate) fn stop(&mut self) -> Option<i32> {
+        self.ask_to_stop();
+        self.code()
+    }
+
+    /// Asks it to stop; when.
+    pub(crate) fn ask_to_stop(&self) -> Instant {
         let pid = self.child.id().to_string();
         assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+        Instant::now()
+    }
+
+    /// Its exit code, once it has ended.
+    pub(crate) fn code(&mut self) -> Option<i32> {
         self.child.wait().unwrap().code()
     }
 

@@ -2,6 +2,7 @@
 
 pub(crate) mod error;
 mod list;
+pub(crate) mod numbers;
 pub(crate) mod order;
 
 use std::sync::Arc;
@@ -41,6 +42,9 @@ pub(crate) async fn answer(account: &Arc<Account>, request: &Heard) -> Result<An
 
 enum Resource<'a> {
     Account,
+    Numbers,
+    Media(&'a str),
+    Messaging(&'a str),
     Messages,
     Message(&'a str),
 }
@@ -48,12 +52,20 @@ enum Resource<'a> {
 impl<'a> Resource<'a> {
     fn find(account_sid: &str, path: &'a str) -> Result<Self, ApiError> {
         let unknown = || ApiError::of(20404, path);
+        if path.starts_with("/v1/Services") {
+            return Ok(Self::Messaging(path));
+        }
         let rest = path.strip_prefix(ACCOUNTS).and_then(|path| path.strip_suffix(".json"));
         let rest = rest.and_then(|path| path.strip_prefix(account_sid)).ok_or_else(unknown)?;
         match rest {
             "" => Ok(Self::Account),
             "/Messages" => Ok(Self::Messages),
-            _ => rest.strip_prefix("/Messages/").map(Self::Message).ok_or_else(unknown),
+            "/IncomingPhoneNumbers" => Ok(Self::Numbers),
+            _ => {
+                let message = rest.strip_prefix("/Messages/").ok_or_else(unknown)?;
+                let media = message.strip_suffix("/Media").map(Self::Media);
+                Ok(media.unwrap_or(Self::Message(message)))
+            }
         }
     }
 }
@@ -77,6 +89,16 @@ fn reply(
     let shown = |message: Message| Answer::json(200, &message.json(&account.sid));
     match (resource, request.method.as_str()) {
         (Resource::Account, "GET") => Ok(Answer::json(200, &account_json(account))),
+        (Resource::Numbers, "GET") => {
+            Ok(Answer::json(200, &numbers::incoming(account, &request.query)))
+        }
+        (Resource::Media(sid), "GET") => {
+            account.find(sid).map(|message| Answer::json(200, &message.media_json(&account.sid)))
+        }
+        (Resource::Messaging(path), "GET") => {
+            let found = numbers::messaging(account, path);
+            found.map(|found| Answer::json(200, &found)).ok_or_else(|| ApiError::of(20404, path))
+        }
         (Resource::Messages, "GET") => {
             list::page(account, &request.query).map(|page| Answer::json(200, &page))
         }

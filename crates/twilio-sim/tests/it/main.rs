@@ -11,6 +11,7 @@ mod failures;
 mod gate;
 mod lists;
 mod load;
+mod numbers;
 mod page;
 mod refusals;
 mod run;

@@ -52,7 +52,7 @@ variable "settings" {
   validation {
     condition = length(setintersection(keys(var.settings), [
       "DATABASE_URL", "DATABASE_MIGRATION_URL", "TWILIO_AUTH_TOKEN", "TWILIO_AUTH_TOKEN_SECONDARY",
-      "API_KEYS", "MONITOR_API_KEY",
+      "API_KEYS", "MONITOR_API_KEY", "TENANT_PROFILE_API_KEY", "OTEL_EXPORTER_OTLP_HEADERS",
     ])) == 0
     error_message = "That is a secret: name its version in `secrets`."
   }

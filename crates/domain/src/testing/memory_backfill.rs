@@ -1,0 +1,120 @@
+//! The store in memory: how far lists were read, and what other programs have stored.
+
+use async_trait::async_trait;
+
+use super::memory::{InMemoryStore, Tables};
+use crate::history::{HistoricConversation, HistoricMessage};
+use crate::message::{Message, TwilioSid};
+use crate::ports::{
+    BackfillStore, HistoryStore, Imported, ListClaim, ListMark, ListProgress, ListRun, MessageList,
+    StoreError,
+};
+use crate::timestamp::Timestamp;
+
+/// How far one list was read.
+#[derive(Debug)]
+pub(super) struct ListRow {
+    run: ListRun,
+    due_at: Timestamp,
+    lease_until: Option<Timestamp>,
+}
+
+#[async_trait]
+impl BackfillStore for InMemoryStore {
+    async fn claim_list(&self, claim: &ListClaim) -> Result<Option<ListRun>, StoreError> {
+        Ok(self.tables().claim_list(claim))
+    }
+
+    async fn save_list(&self, run: &ListRun, progress: &ListProgress) -> Result<bool, StoreError> {
+        let mut tables = self.tables();
+        let held = |row: &&mut ListRow| row.run.number == run.number && row.lease_until.is_some();
+        let Some(row) = tables.list_row(&run.list).filter(held) else {
+            return Ok(false);
+        };
+        row.run.mark = progress.mark.clone();
+        row.due_at = progress.due_at;
+        row.lease_until = progress.lease_until;
+        Ok(true)
+    }
+
+    async fn hasten_lists(&self, due_at: Timestamp) -> Result<(), StoreError> {
+        for row in &mut self.tables().lists {
+            row.due_at = row.due_at.min(due_at);
+        }
+        Ok(())
+    }
+
+    async fn messages_with(&self, sids: &[TwilioSid]) -> Result<Vec<Message>, StoreError> {
+        let tables = self.tables();
+        let ids = sids.iter().filter_map(|sid| tables.message_of(sid));
+        Ok(ids.filter_map(|id| Some(tables.messages.get(&id)?.0.clone())).collect())
+    }
+}
+
+#[async_trait]
+impl HistoryStore for InMemoryStore {
+    async fn import_conversation(
+        &self,
+        conversation: &HistoricConversation,
+    ) -> Result<Imported, StoreError> {
+        Ok(self.tables().import_conversation(conversation))
+    }
+
+    async fn import_message(&self, message: &HistoricMessage) -> Result<Imported, StoreError> {
+        Ok(self.tables().import_message(message))
+    }
+}
+
+impl Tables {
+    fn list_row(&mut self, list: &MessageList) -> Option<&mut ListRow> {
+        self.lists.iter_mut().find(|row| row.run.list == *list)
+    }
+
+    fn claim_list(&mut self, claim: &ListClaim) -> Option<ListRun> {
+        if self.list_row(&claim.list).is_none() {
+            let mark = ListMark { watermark: claim.at, unfinished: None };
+            let (list, first_at) = (claim.list.clone(), claim.at);
+            let run = ListRun { list, number: 0, first_at, mark };
+            self.lists.push(ListRow { run, due_at: claim.at, lease_until: None });
+        }
+        let row = self.list_row(&claim.list)?;
+        let is_free = row.lease_until.is_none_or(|until| until <= claim.at);
+        if !is_free || row.due_at > claim.at {
+            return None;
+        }
+        row.run.number += 1;
+        row.lease_until = Some(claim.lease_until);
+        Some(row.run.clone())
+    }
+
+    fn import_conversation(&mut self, old: &HistoricConversation) -> Imported {
+        let known = self.conversation_of(&old.address.canonical());
+        let after = known.as_ref().map_or_else(|| old.opened(), |known| known.with_history(old));
+        let leads_to = *self.imported.entry(old.old_id).or_insert(after.id);
+        if leads_to != after.id {
+            return Imported::Taken;
+        }
+        let imported = if known.is_some() { Imported::Known } else { Imported::New };
+        self.conversations.insert(after.id, after);
+        imported
+    }
+
+    fn import_message(&mut self, old: &HistoricMessage) -> Imported {
+        let by_sid = old.message.twilio_sid.as_ref().and_then(|sid| self.message_of(sid));
+        if by_sid.is_some() || self.messages.contains_key(&old.message.id) {
+            return Imported::Known;
+        }
+        let known = self.conversation_of(&old.address.canonical());
+        let after = known.unwrap_or_else(|| old.opened()).with_historic(old);
+        let stored = old.stored_in(after.id);
+        self.messages.insert(stored.id, (stored, old.raw.clone()));
+        self.conversations.insert(after.id, after);
+        if let Some(sid) = &old.message.twilio_sid {
+            let parked = self.attach(sid, old.message.id);
+            if let Some((stored, _)) = self.messages.get_mut(&old.message.id) {
+                stored.delivery = old.delivery_after(&parked);
+            }
+        }
+        Imported::New
+    }
+}

@@ -1,0 +1,3 @@
+alter table jobs
+    drop column traceparent,
+    drop column request_id;

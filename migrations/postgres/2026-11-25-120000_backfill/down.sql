@@ -1,0 +1,2 @@
+drop table imported_conversations;
+drop table backfill_lists;

@@ -1,0 +1,3 @@
+-- Which request a job follows from, and where it belongs in that request's trace.
+alter table jobs add column request_id text;
+alter table jobs add column traceparent text;
