@@ -11,6 +11,7 @@ use domain::message::Direction;
 use domain::tenant::TenantId;
 use domain::text::Text;
 use futures_util::stream;
+use tokio::time::Instant;
 
 use crate::access::Scope;
 use crate::parameters::Parameters;
@@ -24,6 +25,9 @@ const HEARTBEAT: Duration = Duration::from_secs(15);
 const RETRY_MILLIS: u32 = 2000;
 /// So many events are in the memory of one listener at most.
 const PAGE: u32 = 64;
+
+pub(crate) const PARAMETERS: &[&str] =
+    &["types", "conversation_id", "phone", "tenant_id", "direction", "last_event_id"];
 
 const CURSOR: &str = "must be the id of an event of this stream";
 
@@ -42,6 +46,7 @@ pub(crate) async fn read(
     parameters: web::Query<Parameters>,
 ) -> Result<HttpResponse, ApiError> {
     services.allow(&request, Scope::Read)?;
+    parameters.expect(PARAMETERS)?;
     let filter = filter_of(&services, &parameters)?;
     let seen = last_seen(&request, &parameters)?;
     let too_many = || ApiError::Unavailable("too many listen to this process".into());
@@ -50,9 +55,10 @@ pub(crate) async fn read(
         Some(cursor) => cursor,
         None => services.events.now().await?,
     };
-    let told = Told { listener, cursor, filter, greeted: false };
+    let told = Told { listener, cursor, filter, greeted: false, silent_since: Instant::now() };
     let pieces = stream::unfold(told, |mut told| async {
         let piece = told.next().await?;
+        told.silent_since = Instant::now();
         Some((Ok::<_, actix_web::Error>(web::Bytes::from(piece)), told))
     });
     Ok(HttpResponse::Ok()
@@ -69,6 +75,7 @@ struct Told {
     cursor: EventCursor,
     filter: EventFilter,
     greeted: bool,
+    silent_since: Instant,
 }
 
 impl Told {
@@ -87,10 +94,11 @@ impl Told {
             let events = events.inspect_err(|error| tracing::warn!(%error, "a stream breaks off"));
             let events = events.ok()?;
             let Some(last) = events.last() else {
-                if self.listener.wait(HEARTBEAT).await {
+                let rest = HEARTBEAT.saturating_sub(self.silent_since.elapsed());
+                if self.listener.wait(rest).await {
                     continue;
                 }
-                return Some(format!(": still here\nid: {}\n\n", self.cursor));
+                return Some(self.still_here());
             };
             self.cursor = last.cursor;
             let wanted = events.iter().filter(|event| self.filter.passes(event));
@@ -98,7 +106,15 @@ impl Told {
             if !frames.is_empty() {
                 return Some(frames);
             }
+            // However much happens that this listener does not want.
+            if self.silent_since.elapsed() >= HEARTBEAT {
+                return Some(self.still_here());
+            }
         }
+    }
+
+    fn still_here(&self) -> String {
+        format!(": still here\nid: {}\n\n", self.cursor)
     }
 }
 

@@ -20,6 +20,9 @@ use crate::openapi::words;
 use crate::parameters::Parameters;
 use crate::{ApiError, Services};
 
+pub(crate) const DELIVERIES_PARAMETERS: &[&str] = &["state", "limit", "cursor"];
+pub(crate) const REDELIVER_PARAMETERS: &[&str] = &["since"];
+
 /// Every field of a new subscription.
 pub(crate) const FIELDS: &[&str] = &[
     "name",
@@ -76,7 +79,7 @@ pub(crate) struct SubscriptionBody {
     all_statuses: bool,
     /// Only in conversations with this kind of workflow.
     workflow_type: Option<String>,
-    /// Only in conversations whose tenant is known, or is not.
+    /// Only in conversations whose tenant is known, or is not, when it happens.
     #[schema(schema_with = words::tenant_wanted)]
     tenant: Option<&'static str>,
     /// Only about messages that go this way.
@@ -281,6 +284,7 @@ pub(crate) async fn deliveries(
     parameters: web::Query<Parameters>,
 ) -> Result<HttpResponse, ApiError> {
     services.allow(&request, Scope::Operate)?;
+    parameters.expect(DELIVERIES_PARAMETERS)?;
     let place = |text: &str| text.parse::<i64>().ok().filter(|place| *place >= 0);
     let limit = parameters.limit()?;
     let query = HookQuery {
@@ -312,6 +316,7 @@ pub(crate) async fn redeliver(
     parameters: web::Query<Parameters>,
 ) -> Result<HttpResponse, ApiError> {
     services.allow(&request, Scope::Operate)?;
+    parameters.expect(REDELIVER_PARAMETERS)?;
     let id = parse(&id)?;
     let since = parameters.time("since")?.ok_or_else(|| missing("since"))?;
     let queued = services.subscriptions.redeliver(id, since).await?;

@@ -86,7 +86,7 @@ mod tests {
 
     #[test]
     fn the_parameters_that_are_known_are_those_that_are_described() {
-        use crate::{conversations, jobs, messages};
+        use crate::{conversations, events, jobs, messages, subscriptions};
         let document = document();
         for (path, known) in [
             ("/conversations", conversations::LIST_PARAMETERS),
@@ -94,8 +94,13 @@ mod tests {
             ("/conversations/{number_or_id}/messages", conversations::MESSAGES_PARAMETERS),
             ("/messages", messages::PARAMETERS),
             ("/jobs", jobs::PARAMETERS),
+            ("/events", events::PARAMETERS),
+            ("/subscriptions/{id}/deliveries", subscriptions::DELIVERIES_PARAMETERS),
+            ("/subscriptions/{id}/redeliver", subscriptions::REDELIVER_PARAMETERS),
         ] {
-            let described = document["paths"][path]["get"]["parameters"].as_array().unwrap();
+            let operations = &document["paths"][path];
+            let described = operations.get("get").unwrap_or(&operations["post"]);
+            let described = described["parameters"].as_array().unwrap();
             let described = described.iter().filter(|parameter| parameter["in"] == "query");
             let mut described: Vec<_> =
                 described.map(|parameter| parameter["name"].as_str().unwrap()).collect();

@@ -188,7 +188,8 @@ fn subscription_change() -> Value {
             "workflow_type": optional_text("Only in conversations with this kind of workflow.", 200),
             "tenant": word(
                 &["known", "unknown"],
-                "Only in conversations whose tenant is known, or is not.",
+                "Only in conversations whose tenant is known, or is not, when it happens. The \
+                 format `orchestrator` tells of known tenants anyway, and forgets `known`.",
             ),
             "direction": word(&["inbound", "outbound"], "Only about messages that go this way."),
             "deliver_when_identified": flag(

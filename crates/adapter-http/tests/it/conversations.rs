@@ -175,6 +175,8 @@ async fn a_parameter_that_means_nothing_is_refused_with_those_that_do() {
         ("/conversations/+18605550199/messages?page=2", "page", "cursor"),
         ("/messages?state=failed", "state", "status"),
         ("/jobs?status=parked", "status", "state"),
+        ("/events?type=message.sent", "type", "types"),
+        ("/subscriptions/7/deliveries?status=parked", "status", "state"),
     ] {
         let answer = ask_of(&services, get(path)).await;
         assert_eq!(answer.status, 400, "{path}");

@@ -1,5 +1,6 @@
 //! Who is told of what happens, and the stream.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -179,23 +180,50 @@ async fn every_kind_of_event_has_its_shape() {
     assert!(!spell_event(&events[0]).contains('\n'), "one line");
 }
 
+#[actix_web::test]
+async fn who_wants_none_of_what_happens_sees_that_the_stream_lives() {
+    let (store, services) = store();
+    let mut stream = Stream::of(&services, get("/events?types=message.status")).await;
+    assert!(stream.piece().await.starts_with("retry:"));
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(16)).await;
+    store.record_inbound(&fixture::inbound(1, "+18605550199")).await.unwrap();
+    let last = store.read_events(EventCursor::default(), 9).await.unwrap().pop().unwrap();
+    let asked = tokio::time::Instant::now();
+    assert_eq!(stream.piece().await, format!(": still here\nid: {}\n\n", last.cursor));
+    assert!(asked.elapsed() < Duration::from_secs(1), "it was overdue");
+}
+
 /// The first `count` pieces of a stream.
 async fn pieces(services: &Services, request: TestRequest, count: usize) -> String {
-    let app = App::new()
-        .wrap(middleware::from_fn(envelope))
-        .configure(|config| configure(config, services));
-    let app = test::init_service(app).await;
-    let answer = test::call_service(&app, from_here(request.to_request())).await;
-    assert_eq!(answer.status(), 200);
-    assert_eq!(answer.headers().get("content-type").unwrap(), "text/event-stream");
-    let mut body = Box::pin(answer.into_body());
+    let mut stream = Stream::of(services, request).await;
     let mut text = String::new();
     for _ in 0..count {
-        let piece = poll_fn(|cx| body.as_mut().poll_next(cx));
-        let piece = tokio::time::timeout(Duration::from_secs(20), piece).await.unwrap();
-        text.push_str(std::str::from_utf8(&piece.unwrap().unwrap()).unwrap());
+        text.push_str(&stream.piece().await);
     }
     text
+}
+
+/// An answer that does not end.
+struct Stream(Pin<Box<dyn MessageBody<Error = Box<dyn std::error::Error>>>>);
+
+impl Stream {
+    async fn of(services: &Services, request: TestRequest) -> Self {
+        let app = App::new()
+            .wrap(middleware::from_fn(envelope))
+            .configure(|config| configure(config, services));
+        let app = test::init_service(app).await;
+        let answer = test::call_service(&app, from_here(request.to_request())).await;
+        assert_eq!(answer.status(), 200);
+        assert_eq!(answer.headers().get("content-type").unwrap(), "text/event-stream");
+        Self(Box::pin(answer.into_body().boxed()))
+    }
+
+    async fn piece(&mut self) -> String {
+        let piece = poll_fn(|cx| self.0.as_mut().poll_next(cx));
+        let piece = tokio::time::timeout(Duration::from_secs(20), piece).await.unwrap();
+        String::from_utf8(piece.unwrap().unwrap().to_vec()).unwrap()
+    }
 }
 
 #[actix_web::test]

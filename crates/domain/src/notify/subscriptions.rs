@@ -10,9 +10,10 @@ use crate::ports::{
     SubscriptionChange,
 };
 use crate::subscription::{
-    Format, Health, Secrets, SigningSecret, Subscription, SubscriptionId, Wants,
+    Format, Health, Secrets, SigningSecret, Subscription, SubscriptionId, TenantWanted, Wants,
 };
 use crate::timestamp::Timestamp;
+use crate::workflow;
 
 /// So many subscriptions there may be: each costs every event a look.
 const MOST: usize = 100;
@@ -336,8 +337,12 @@ fn checked_wants(mut wants: Wants, format: Format) -> Result<Wants, Invalid> {
     if !wants.kinds.iter().all(|kind: &EventKind| possible.contains(kind)) {
         return Err(invalid("events", "the orchestrator format tells message.received only"));
     }
-    if wants.workflow_type.as_ref().is_some_and(|workflow| workflow.chars().count() > 200) {
-        return Err(invalid("workflow_type", "must have at most 200 characters"));
+    // As a conversation's is kept, so that they can be the same.
+    let workflow = wants.workflow_type.as_deref().map(|name| workflow::name("workflow_type", name));
+    wants.workflow_type = workflow.transpose()?.flatten();
+    // Who the tenant is comes after the text: this format waits for it by itself.
+    if format == Format::Orchestrator && wants.tenant == Some(TenantWanted::Known) {
+        wants.tenant = None;
     }
     Ok(wants)
 }

@@ -9,7 +9,7 @@ use domain::hook::{ClaimedHook, HookEnding, HookRules, HookState, Pulse};
 use domain::job::Backoff;
 use domain::notify::{Draft, Edit, HookPorts, Hooks, Subscriptions};
 use domain::ports::{EventStore, HookOutcome, HookQuery, MessageStore};
-use domain::subscription::{Format, SigningSecret, Subscription, Wants};
+use domain::subscription::{Format, SigningSecret, Subscription, TenantWanted, Wants};
 use domain::testing::fixture::{at, inbound};
 use domain::testing::{CountingIds, FixedChance, FixedHooks, InMemoryStore, SteppingClock};
 
@@ -242,6 +242,22 @@ async fn the_configuration_makes_changes_and_forgets_its_own_subscriptions_only(
     assert!(matches!(refused, Err(Error::Refused(_))));
     let wrong = Draft { url: "http://hooks.example.com".into(), ..called("three") };
     assert!(matches!(stage.subscriptions.check(wrong), Err(Error::Validation(_))));
+}
+
+#[tokio::test]
+async fn a_filter_is_kept_as_what_it_is_compared_with() {
+    let kept = async |workflow: &str, format| {
+        let mut draft = draft("one", format);
+        draft.wants.workflow_type = Some(workflow.to_owned());
+        draft.wants.tenant = Some(TenantWanted::Known);
+        Stage::set().subscriptions.create(draft).await.unwrap().subscription.wants
+    };
+    let repair = kept(" re\0pair ", Format::Standard).await;
+    assert_eq!(repair.workflow_type.as_deref(), Some("repair"));
+    assert_eq!(repair.tenant, Some(TenantWanted::Known));
+    assert_eq!(kept(" ", Format::Standard).await.workflow_type, None);
+    // It is told of known tenants only, and waits for the lookup, which comes after the text.
+    assert_eq!(kept("", Format::Orchestrator).await.tenant, None);
 }
 
 #[tokio::test]
