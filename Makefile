@@ -28,15 +28,15 @@ test:
 	$(CARGO) run -q --locked -p pg-cluster -- run .ci/test
 	$(CARGO) test --locked --workspace --all-features --doc
 
-proof: ## The load and crash tests, and pages of 1,000,000 messages, on the release build; 20 minutes.
+proof: ## The load and crash tests, and pages of 1,000,000 messages, optimized; 20 minutes.
 	@.ci/install-postgres
 	LOAD_MESSAGES=20000 CRASHES=5 OUTAGE_SECONDS=10 HOSTILE_REQUESTS=100000 \
 	  SENDS=1000 SEND_CRASHES=10 SEND_RATE=100 SEND_SECONDS=30 \
 	  HOOK_MESSAGES=10000 HOOK_KILLS=5 STREAM_MESSAGES=5000 STREAM_BREAKS=100 \
 	  $(CARGO) run -q --locked -p pg-cluster -- run \
-	  $(CARGO) nextest run --locked --release --profile proof --workspace --all-features -E 'test(proof::)'
+	  $(CARGO) nextest run --locked --cargo-profile proof --profile proof --workspace --all-features --no-fail-fast -E 'test(proof::)'
 	FULL=1 $(CARGO) run -q --locked -p pg-cluster -- run \
-	  $(CARGO) nextest run --locked --release --profile proof -p adapter-postgres --all-features -E 'test(pages::)'
+	  $(CARGO) nextest run --locked --cargo-profile proof --profile proof -p adapter-postgres --all-features -E 'test(pages::)'
 
 # BENCH="--messages 5000000" also measures a filled database.
 BENCH ?= --into docs/performance.md

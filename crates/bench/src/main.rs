@@ -93,8 +93,7 @@ impl<'a> Bench<'a> {
             folder: tempfile::tempdir()?,
         };
         bench.database.create("ours")?;
-        // Makes the tables.
-        drop(bench.service("ours")?);
+        bench.introduce_tenants()?;
         if let Some(messages) = arguments.messages {
             progress(&format!("writing {messages} messages"));
             bench.database.create("filled")?;
@@ -102,6 +101,13 @@ impl<'a> Bench<'a> {
             bench.database.seed("filled", messages, CONVERSATIONS)?;
         }
         Ok(bench)
+    }
+
+    /// Makes the tables, and a conversation for every tenant: one that asks for a page finds it.
+    fn introduce_tenants(&self) -> Result<()> {
+        let service = self.service("ours")?;
+        load::run(service.address, self.signer.first_texts(), 64, Duration::from_secs(60))?;
+        Ok(())
     }
 
     fn service(&self, database: &str) -> Result<Service> {

@@ -31,10 +31,18 @@ impl Signer {
         std::iter::repeat_with(|| self.text()).take(count).collect()
     }
 
+    /// A text of every tenant.
+    pub(crate) fn first_texts(&self) -> Vec<Vec<u8>> {
+        (0..TENANTS).map(|nth| self.text_of(nth, NEXT.fetch_add(1, Ordering::Relaxed))).collect()
+    }
+
     fn text(&self) -> Vec<u8> {
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let sid = format!("SM{number:032x}");
-        let from = tenant(scattered(number) % TENANTS);
+        self.text_of(scattered(number) % TENANTS, number)
+    }
+
+    fn text_of(&self, nth: u64, number: u64) -> Vec<u8> {
+        let (from, sid) = (tenant(nth), format!("SM{number:032x}"));
         self.post(
             "/webhook/twilio/sms",
             &[
