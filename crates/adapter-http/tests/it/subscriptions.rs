@@ -248,6 +248,27 @@ async fn a_stream_begins_now_and_goes_on_behind_what_was_seen() {
     assert!(text.contains("id: 0-3\nevent: message.received\n"), "{text}");
 }
 
+/// As after a database was restored from a backup.
+#[actix_web::test]
+async fn who_has_seen_what_is_ahead_of_the_stream_is_told_so_and_begins_now() {
+    let (store, services) = store();
+    store.record_inbound(&fixture::inbound(1, "+18605550199")).await.unwrap();
+    for ahead in ["0-3", "7-0"] {
+        let request = get("/events").insert_header(("last-event-id", ahead));
+        let mut stream = Stream::of(&services, request).await;
+        let greeting = stream.piece().await;
+        assert!(greeting.starts_with(": the id that was given is ahead"), "{greeting}");
+        assert!(greeting.ends_with("\nretry: 2000\nid: 0-2\n\n"), "{greeting}");
+    }
+    let ahead = get("/events").insert_header(("last-event-id", "7-0"));
+    let mut stream = Stream::of(&services, ahead).await;
+    stream.piece().await;
+    store.record_inbound(&fixture::inbound(2, "+18605550199")).await.unwrap();
+    assert!(stream.piece().await.starts_with("id: 0-3\nevent: message.received\n"));
+    let latest = get("/events").insert_header(("last-event-id", "0-2"));
+    assert_eq!(pieces(&services, latest, 1).await, "retry: 2000\nid: 0-2\n\n");
+}
+
 #[actix_web::test]
 async fn a_stream_is_filtered() {
     let (store, services) = store();
