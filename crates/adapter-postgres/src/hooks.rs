@@ -8,7 +8,9 @@ use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
 use domain::conversation::ConversationId;
 use domain::event::EventCursor;
 use domain::hook::{ClaimedHook, HookEnding, HookTicket};
-use domain::ports::{EventSweep, HookClaim, HookEnd, HookQuery, HookView, Redelivered, Redelivery};
+use domain::ports::{
+    EventSweep, HookClaim, HookEnd, HookQuery, HookView, Overdue, Redelivered, Redelivery,
+};
 use domain::subscription::SubscriptionId;
 use domain::timestamp::Timestamp;
 use futures_util::try_join;
@@ -330,25 +332,46 @@ pub(crate) async fn redeliver(
     Ok(Redelivered { queued, next: last.filter(|_| more) })
 }
 
-/// Gives up what could not be told for too long.
-pub(crate) async fn park_overdue(
-    mut conn: &AsyncPgConnection,
+/// Gives up what could not be told for too long. Rows that somebody else has locked are passed over.
+pub(crate) async fn park_overdue(conn: &mut AsyncPgConnection, what: &Overdue) -> QueryResult<u64> {
+    conn.transaction(async |conn| {
+        let conn = &*conn;
+        let (queued, waiting) = try_join!(
+            park(PARK_QUEUED, what.queued, conn, what),
+            park(PARK_WAITING, what.waiting, conn, what)
+        )?;
+        Ok(queued + waiting)
+    })
+    .await
+}
+
+const PARK_QUEUED: &str = "update sms_event_deliveries set state = 'parked', finished_at = $2, \
+         last_error = coalesce(last_error, 'overdue') \
+     where (subscription_id, place) in ( \
+         select subscription_id, place from sms_event_deliveries \
+         where state = 'queued' and since < $1 \
+         order by subscription_id, place limit $3 for no key update skip locked \
+     )";
+
+const PARK_WAITING: &str = "update sms_event_deliveries set state = 'parked', finished_at = $2, \
+         last_error = coalesce(last_error, 'no_tenant') \
+     where (subscription_id, place) in ( \
+         select d.subscription_id, d.place from sms_event_deliveries d \
+         join sms_events e on e.transaction = d.transaction and e.place = d.place \
+         where d.state = 'waiting' and e.created_at < $1 \
+         order by d.subscription_id, d.place limit $3 for no key update of d skip locked \
+     )";
+
+async fn park(
+    statement: &'static str,
     before: Timestamp,
-    at: Timestamp,
-    limit: u32,
+    mut conn: &AsyncPgConnection,
+    what: &Overdue,
 ) -> QueryResult<u64> {
-    let park = diesel::sql_query(
-        "update sms_event_deliveries set state = 'parked', finished_at = $2, \
-             last_error = coalesce(last_error, 'overdue') \
-         where (subscription_id, place) in ( \
-             select subscription_id, place from sms_event_deliveries \
-             where state = 'queued' and since < $1 \
-             order by subscription_id, place limit $3 for no key update skip locked \
-         )",
-    )
-    .bind::<Timestamptz, _>(OffsetDateTime::from(before))
-    .bind::<Timestamptz, _>(OffsetDateTime::from(at))
-    .bind::<BigInt, _>(i64::from(limit));
+    let park = diesel::sql_query(statement)
+        .bind::<Timestamptz, _>(OffsetDateTime::from(before))
+        .bind::<Timestamptz, _>(OffsetDateTime::from(what.at))
+        .bind::<BigInt, _>(i64::from(what.limit));
     Ok(count(Prepared(park).execute(&mut conn).await?))
 }
 

@@ -70,13 +70,9 @@ pub trait EventStore: Send + Sync {
     /// many were queued, and where to go on.
     async fn redeliver(&self, wish: &Redelivery) -> Result<Redelivered, StoreError>;
 
-    /// Parks what is queued and was first to be told before that time, at most `limit` of them.
-    async fn park_overdue(
-        &self,
-        before: Timestamp,
-        at: Timestamp,
-        limit: u32,
-    ) -> Result<u64, StoreError>;
+    /// Parks what could not be told in time, at most `limit` of each kind: with its last error, or
+    /// `overdue`, what is queued; with `no_tenant` what waits.
+    async fn park_overdue(&self, what: &Overdue) -> Result<u64, StoreError>;
 
     /// Deletes old events, and what subscribers were told of them, at most `limit` of each.
     async fn sweep_events(&self, what: &EventSweep) -> Result<u64, StoreError>;
@@ -260,6 +256,19 @@ pub struct Redelivered {
     pub queued: u64,
     /// Where the next step begins; `None` where there is none.
     pub next: Option<EventCursor>,
+}
+
+/// What is given up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Overdue {
+    /// What is queued, and was first to be told before this.
+    pub queued: Timestamp,
+    /// What waits for a tenant, of events that happened before this.
+    pub waiting: Timestamp,
+    /// How many of each at most.
+    pub limit: u32,
+    /// Now.
+    pub at: Timestamp,
 }
 
 /// What may be deleted of events.

@@ -30,6 +30,7 @@ macro_rules! event_store_contract {
             what_would_wait_for_a_lookup_that_ended_meanwhile_does_not,
             everything_since_a_time_is_told_again,
             what_is_overdue_is_parked,
+            what_waits_for_a_tenant_for_too_long_is_parked,
             what_is_old_is_swept,
             concurrent_claims_share_nothing,
         );
@@ -68,7 +69,7 @@ pub mod event_promises {
     use crate::origin::Origin;
     use crate::ports::{
         Acceptance, Changed, EventSweep, Hands, HookClaim, HookEnd, HookQuery, HookView,
-        LookupResult, Recorded, Redelivery, SubscriptionChange,
+        LookupResult, Overdue, Recorded, Redelivery, SubscriptionChange,
     };
     use crate::subscription::{
         Format, Health, Secrets, SigningSecret, Subscription, SubscriptionId, TenantWanted, Wants,
@@ -648,19 +649,45 @@ pub mod event_promises {
     }
 
     pub async fn what_is_overdue_is_parked(store: &impl Inspect) {
+        let overdue = |limit| Overdue { queued: at(4), waiting: at(0), limit, at: at(70) };
         let subscriber = subscription(1);
         subscribe(store, &subscriber).await;
         receive(store, 1..=5, TENANT).await;
         let running = claim(store, &subscriber, 60).await.remove(0);
-        assert_eq!(store.park_overdue(at(4), at(70), 1).await.unwrap(), 1);
-        assert_eq!(store.park_overdue(at(4), at(70), 100).await.unwrap(), 1);
-        assert_eq!(store.park_overdue(at(4), at(70), 100).await.unwrap(), 0);
+        assert_eq!(store.park_overdue(&overdue(1)).await.unwrap(), 1);
+        assert_eq!(store.park_overdue(&overdue(100)).await.unwrap(), 1);
+        assert_eq!(store.park_overdue(&overdue(100)).await.unwrap(), 0);
         let told = all_hooks(store, &subscriber).await;
         let states: Vec<_> = told.iter().map(|hook| hook.state.as_str()).collect();
         assert_eq!(states, ["queued", "queued", "parked", "parked", "running"]);
         assert_eq!(told[2].last_error.as_deref(), Some("overdue"));
         assert!(store.finish_hook(&end(&running, HookEnding::Delivered, 71)).await.unwrap());
         assert_eq!(claim(store, &subscriber, 72).await.len(), 1);
+    }
+
+    pub async fn what_waits_for_a_tenant_for_too_long_is_parked(store: &impl Inspect) {
+        let subscriber = subscription(1);
+        subscribe(store, &subscriber).await;
+        receive(store, 1..=4, TENANT).await;
+        for _ in 1..=3 {
+            let hook = claim(store, &subscriber, 60).await.remove(0);
+            let wait = HookEnding::Wait { looked_up: false };
+            assert!(store.finish_hook(&end(&hook, wait, 61)).await.unwrap());
+        }
+        let overdue = |limit| Overdue { queued: at(0), waiting: at(3), limit, at: at(70) };
+        assert_eq!(store.park_overdue(&overdue(1)).await.unwrap(), 1);
+        assert_eq!(store.park_overdue(&overdue(100)).await.unwrap(), 1);
+        assert_eq!(store.park_overdue(&overdue(100)).await.unwrap(), 0);
+        let told = all_hooks(store, &subscriber).await;
+        let states: Vec<_> = told.iter().map(|hook| hook.state.as_str()).collect();
+        assert_eq!(states, ["queued", "waiting", "parked", "parked"]);
+        for parked in &told[2..] {
+            assert_eq!(parked.last_error.as_deref(), Some("no_tenant"));
+            assert_eq!(parked.finished_at, Some(at(70)));
+        }
+        look_up(store, inbound(1, "").conversation, Some("T_1")).await;
+        let given = claim(store, &subscriber, 71).await.remove(0);
+        assert_eq!(given.event.message.as_ref().unwrap().id, inbound(3, "").id);
     }
 
     pub async fn what_is_old_is_swept(store: &impl Inspect) {

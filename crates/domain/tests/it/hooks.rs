@@ -217,8 +217,26 @@ async fn a_subscriber_that_fails_on_and_on_gets_no_hands_for_a_while() {
     assert_eq!(hooks.hands(&paused, 0).unwrap().free, 1, "one call finds out");
     assert_eq!(hooks.hands(&paused, 1), None);
     stage.clock.advance(RULES.retry_for);
-    assert_eq!(hooks.park_overdue().await.unwrap(), 12);
+    assert_eq!(hooks.park_overdue(Duration::from_hours(240)).await.unwrap(), 12);
     assert!(stage.states(&paused).await.iter().all(|state| *state == HookState::Parked));
+}
+
+#[tokio::test]
+async fn what_waits_for_a_tenant_is_given_up_while_it_can_still_be_seen() {
+    let stage = Stage::set();
+    let subscriber = stage.subscribe(Format::Orchestrator).await;
+    stage.store.record_inbound(&inbound(1, "+18605550199")).await.unwrap();
+    stage.clock.advance(Duration::from_secs(10));
+    let hooks = stage.hooks(HookOutcome::Accepted { status: 200 });
+    let claimed = stage.claim(&hooks, &subscriber).await;
+    assert_eq!(hooks.deliver(&subscriber, &claimed[0]).await.unwrap(), HookState::Waiting);
+    let (keep, day) = (Duration::from_hours(10 * 24), Duration::from_hours(24));
+    stage.clock.advance(8 * day);
+    assert_eq!(hooks.park_overdue(keep).await.unwrap(), 0);
+    stage.clock.advance(day);
+    assert_eq!(hooks.park_overdue(keep).await.unwrap(), 1);
+    hooks.sweep(keep, keep).await.unwrap();
+    assert_eq!(stage.states(&subscriber).await, [HookState::Parked]);
 }
 
 #[tokio::test]
