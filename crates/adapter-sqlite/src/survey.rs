@@ -23,7 +23,8 @@ const AMBIGUOUS: &str = "
 
 const PARKED_EVENTS: &str = "
     select count(*) as count, min(created_at) as oldest
-    from sms_message_status_events where message_id is null";
+    from sms_message_status_events indexed by sms_message_status_events_parked
+    where message_id is null";
 
 const CONVERSATIONS: &str = "
     select tenant_id is not null as has_tenant, language_detected as language, count(*) as count
