@@ -68,7 +68,8 @@ impl HookClient {
     }
 
     async fn call(&self, call: &HookCall<'_>) -> Result<HookOutcome, HookOutcome> {
-        let url = self.policy.read(call.url).map_err(|_| HookOutcome::NotMade("url_refused"))?;
+        let url =
+            self.policy.read(call.url.expose()).map_err(|_| HookOutcome::NotMade("url_refused"))?;
         let body = self.spell(call).map_err(HookOutcome::Unfit)?;
         let id = call.event.id.to_string();
         let headers = signature::headers(&id, call.at, &body, call.secrets);

@@ -8,7 +8,7 @@ use domain::message::Direction;
 use domain::notify::{Created, Draft, Edit};
 use domain::ports::{HookQuery, HookView};
 use domain::subscription::{
-    Format, SigningSecret, Subscription, SubscriptionId, TenantWanted, Wants,
+    Format, HookUrl, SigningSecret, Subscription, SubscriptionId, TenantWanted, Wants,
 };
 use domain::timestamp::Timestamp;
 use serde::Serialize;
@@ -203,7 +203,7 @@ pub(crate) async fn create(
     let mut fields = Fields::read(&request, payload, FIELDS).await?;
     let draft = Draft {
         name: fields.text("name")?.ok_or_else(|| missing("name"))?,
-        url: fields.text("url")?.ok_or_else(|| missing("url"))?,
+        url: fields.text("url")?.map(HookUrl::new).ok_or_else(|| missing("url"))?,
         format: format(&mut fields)?.unwrap_or(Format::Standard),
         wants: wants(&mut fields, None)?.unwrap_or(Wants { kinds: vec![], ..Wants::default() }),
         secret: fields.text("secret")?.map(SigningSecret::new),
@@ -251,7 +251,7 @@ pub(crate) async fn change(
     let known = services.subscriptions.read(id).await?;
     let edit = Edit {
         name: fields.text("name")?,
-        url: fields.text("url")?,
+        url: fields.text("url")?.map(HookUrl::new),
         format: format(&mut fields)?,
         wants: wants(&mut fields, Some(known.wants))?,
         secret: fields.text("secret")?.map(SigningSecret::new),
@@ -386,7 +386,7 @@ impl SubscriptionBody {
         Self {
             id: of.id.to_string(),
             name: of.name,
-            url: of.url,
+            url: of.url.expose().to_owned(),
             events: of.wants.kinds.iter().map(|kind| kind.as_str()).collect(),
             all_statuses: of.wants.all_statuses,
             workflow_type: of.wants.workflow_type,

@@ -37,8 +37,8 @@ pub struct Subscription {
     pub id: SubscriptionId,
     /// What people call it; no two have the same.
     pub name: String,
-    /// Where it is told. May hold a token in its path or query, so it is never logged.
-    pub url: String,
+    /// Where it is told.
+    pub url: HookUrl,
     /// What it wants.
     pub wants: Wants,
     /// In which form.
@@ -153,6 +153,32 @@ impl Format {
             Self::Standard => &EventKind::ALL,
             Self::Orchestrator => &[EventKind::Received],
         }
+    }
+}
+
+/// Where a subscriber is told. May hold a token in its path or query: `Debug` does not show it, and it
+/// is never logged.
+#[derive(Clone, PartialEq, Eq)]
+pub struct HookUrl(String);
+
+impl HookUrl {
+    /// That address. Whoever calls it has checked it
+    /// ([`HookSender::check_url`](crate::ports::HookSender::check_url)).
+    #[must_use]
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// The address: for the call, for the store, and for whoever may read subscriptions.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for HookUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("HookUrl(..)")
     }
 }
 

@@ -10,7 +10,8 @@ use crate::ports::{
     SubscriptionChange,
 };
 use crate::subscription::{
-    Format, Health, Secrets, SigningSecret, Subscription, SubscriptionId, TenantWanted, Wants,
+    Format, Health, HookUrl, Secrets, SigningSecret, Subscription, SubscriptionId, TenantWanted,
+    Wants,
 };
 use crate::timestamp::Timestamp;
 use crate::workflow;
@@ -38,7 +39,7 @@ pub struct Draft {
     /// What people call it.
     pub name: String,
     /// Where it is told.
-    pub url: String,
+    pub url: HookUrl,
     /// What it wants; of no kind: all that its format can tell.
     pub wants: Wants,
     /// In which form.
@@ -53,7 +54,7 @@ pub struct Edit {
     /// What people call it.
     pub name: Option<String>,
     /// Where it is told.
-    pub url: Option<String>,
+    pub url: Option<HookUrl>,
     /// What it wants.
     pub wants: Option<Wants>,
     /// In which form.
@@ -307,11 +308,11 @@ impl Subscriptions {
         Ok(secret)
     }
 
-    fn checked_url(&self, url: String) -> Result<String, Error> {
-        if url.len() > LONGEST_URL {
+    fn checked_url(&self, url: HookUrl) -> Result<HookUrl, Error> {
+        if url.expose().len() > LONGEST_URL {
             return Err(invalid("url", "must have at most 2000 characters").into());
         }
-        self.sender.check_url(&url).map_err(|reason| invalid("url", reason))?;
+        self.sender.check_url(url.expose()).map_err(|reason| invalid("url", reason))?;
         Ok(url)
     }
 }

@@ -10,7 +10,9 @@ use crate::error::BoxError;
 use crate::event::{Event, EventCursor, EventKind, EventUuid};
 use crate::hook::{ClaimedHook, HookEnding, HookState, HookTicket, Pulse};
 use crate::message::MessageId;
-use crate::subscription::{Format, Secrets, SigningSecret, Subscription, SubscriptionId, Wants};
+use crate::subscription::{
+    Format, HookUrl, Secrets, SigningSecret, Subscription, SubscriptionId, Wants,
+};
 use crate::tenant::TenantId;
 use crate::timestamp::Timestamp;
 
@@ -84,7 +86,7 @@ pub struct SubscriptionChange {
     /// What people call it.
     pub name: Option<String>,
     /// Where it is told.
-    pub url: Option<String>,
+    pub url: Option<HookUrl>,
     /// What it wants.
     pub wants: Option<Wants>,
     /// In which form.
@@ -316,7 +318,7 @@ pub trait HookSender: Send + Sync {
 #[derive(Debug, Clone, Copy)]
 pub struct HookCall<'a> {
     /// Where.
-    pub url: &'a str,
+    pub url: &'a HookUrl,
     /// In which form.
     pub format: Format,
     /// What it is signed with.

@@ -72,7 +72,8 @@ pub mod event_promises {
         LookupResult, Overdue, Recorded, Redelivery, SubscriptionChange,
     };
     use crate::subscription::{
-        Format, Health, Secrets, SigningSecret, Subscription, SubscriptionId, TenantWanted, Wants,
+        Format, Health, HookUrl, Secrets, SigningSecret, Subscription, SubscriptionId,
+        TenantWanted, Wants,
     };
     use crate::tenant::TenantId;
     use crate::testing::Inspect;
@@ -89,7 +90,7 @@ pub mod event_promises {
         Subscription {
             id: SubscriptionId(uuid(number)),
             name: format!("subscriber {number:03}"),
-            url: format!("https://{number}.example.com/hooks"),
+            url: HookUrl::new(format!("https://{number}.example.com/hooks")),
             wants: Wants { all_statuses: true, ..Wants::default() },
             format: Format::Standard,
             secrets: Secrets::of(SigningSecret::new(format!("whsec_{number}"))),
@@ -399,7 +400,7 @@ pub mod event_promises {
         let known = Subscription { configured: true, ..subscription(1) };
         subscribe(store, &known).await;
         let change = SubscriptionChange {
-            url: Some("https://elsewhere.example.com".into()),
+            url: Some(HookUrl::new("https://elsewhere.example.com")),
             secret: Some(SigningSecret::new("whsec_new")),
             wants: Some(Wants { kinds: vec![EventKind::Sent], ..Wants::default() }),
             format: Some(Format::Orchestrator),

@@ -8,8 +8,8 @@ use domain::event::EventKind;
 use domain::hook::{ClaimedHook, HookEnding, HookRules, HookState, Pulse};
 use domain::job::Backoff;
 use domain::notify::{Draft, Edit, HookPorts, Hooks, Subscriptions};
-use domain::ports::{EventStore, HookOutcome, HookQuery, MessageStore};
-use domain::subscription::{Format, SigningSecret, Subscription, TenantWanted, Wants};
+use domain::ports::{EventStore, HookOutcome, HookQuery, MessageStore, SubscriptionChange};
+use domain::subscription::{Format, HookUrl, SigningSecret, Subscription, TenantWanted, Wants};
 use domain::testing::fixture::{at, inbound};
 use domain::testing::{CountingIds, FixedChance, FixedHooks, InMemoryStore, SteppingClock};
 
@@ -64,7 +64,7 @@ impl Stage {
 fn draft(name: &str, format: Format) -> Draft {
     Draft {
         name: name.to_owned(),
-        url: "https://hooks.example.com/sms".to_owned(),
+        url: HookUrl::new("https://hooks.example.com/sms?token=hunter2"),
         wants: Wants { kinds: vec![EventKind::Received], ..Wants::default() },
         format,
         secret: Some(SigningSecret::new("whsec_given")),
@@ -240,6 +240,19 @@ async fn what_waits_for_a_tenant_is_given_up_while_it_can_still_be_seen() {
 }
 
 #[tokio::test]
+async fn what_is_known_of_a_subscriber_shows_neither_its_address_nor_its_secret() {
+    let draft = draft("dashboard", Format::Standard);
+    let (url, secret) = (Some(draft.url.clone()), draft.secret.clone());
+    let edit = Edit { url: url.clone(), secret: secret.clone(), ..Edit::default() };
+    let change = SubscriptionChange { url, secret, ..SubscriptionChange::none(at(0)) };
+    let made = Stage::set().subscriptions.create(draft.clone()).await.unwrap();
+    let shown = format!("{draft:?} {edit:?} {change:?} {made:?}");
+    for hidden in ["hunter2", "hooks.example.com", "whsec_"] {
+        assert!(!shown.contains(hidden), "{hidden}: {shown}");
+    }
+}
+
+#[tokio::test]
 async fn the_configuration_makes_changes_and_forgets_its_own_subscriptions_only() {
     let stage = Stage::set();
     stage.subscribe(Format::Standard).await;
@@ -258,7 +271,7 @@ async fn the_configuration_makes_changes_and_forgets_its_own_subscriptions_only(
     assert_eq!(names().await, [known("dashboard", true), known("two", true)]);
     let refused = stage.subscriptions.change(before[2].id, Edit::default()).await;
     assert!(matches!(refused, Err(Error::Refused(_))));
-    let wrong = Draft { url: "http://hooks.example.com".into(), ..called("three") };
+    let wrong = Draft { url: HookUrl::new("http://hooks.example.com"), ..called("three") };
     assert!(matches!(stage.subscriptions.check(wrong), Err(Error::Validation(_))));
 }
 
