@@ -94,6 +94,39 @@ impl Default for Wants {
     }
 }
 
+/// What somebody changes of what a subscriber wants. An outer `None` leaves a field as it is, an inner
+/// one empties it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct WantsEdit {
+    /// Events of these kinds.
+    pub kinds: Option<Vec<EventKind>>,
+    /// Whether of every status.
+    pub all_statuses: Option<bool>,
+    /// The kind of workflow.
+    pub workflow_type: Option<Option<String>>,
+    /// Whether the tenant must be known.
+    pub tenant: Option<Option<TenantWanted>>,
+    /// Which way messages go.
+    pub direction: Option<Option<Direction>>,
+    /// Whether it is told once a tenant is found.
+    pub when_identified: Option<bool>,
+}
+
+impl WantsEdit {
+    /// What it wants after that.
+    #[must_use]
+    pub fn applied(&self, to: &Wants) -> Wants {
+        Wants {
+            kinds: self.kinds.clone().unwrap_or_else(|| to.kinds.clone()),
+            all_statuses: self.all_statuses.unwrap_or(to.all_statuses),
+            workflow_type: self.workflow_type.clone().unwrap_or_else(|| to.workflow_type.clone()),
+            tenant: self.tenant.unwrap_or(to.tenant),
+            direction: self.direction.unwrap_or(to.direction),
+            when_identified: self.when_identified.unwrap_or(to.when_identified),
+        }
+    }
+}
+
 /// Whether the tenant must be known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TenantWanted {

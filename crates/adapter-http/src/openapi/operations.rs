@@ -191,7 +191,7 @@ fn threads() -> Vec<Operation> {
             tag: "reading",
             summary: "Change what runs in a conversation.",
             description: "Changes workflow_type and workflow_id. With the ETag of an earlier answer as \
-                          If-Match, only if nobody has changed them since.",
+                          If-Match, only if nobody has changed them since; of several, one must fit.",
             proof: Proof::Key(Scope::Write),
             parameters: vec![
                 conversation_key(),
@@ -200,7 +200,7 @@ fn threads() -> Vec<Operation> {
                     "The ETag of what the caller has seen.",
                     &json!({
                         "type": "string",
-                        "anyOf": [{ "const": "*" }, { "pattern": "^\"[0-9]{1,9}\"$" }],
+                        "anyOf": [{ "const": "*" }, { "pattern": "^\"[0-9]{1,9}\"(, ?\"[0-9]{1,9}\")*$" }],
                     }),
                     "*",
                 ),

@@ -150,7 +150,7 @@ impl Hooks {
         let at = self.ports.clock.now();
         let what = Overdue {
             queued: at.before(self.rules.retry_for),
-            waiting: at.before(keep_events - keep_events / 10),
+            waiting: at.before(keep_events / 10 * 9),
             limit: BATCH,
             at,
         };

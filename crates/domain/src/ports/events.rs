@@ -40,7 +40,8 @@ pub trait EventStore: Send + Sync {
     /// All subscriptions, by name.
     async fn list_subscriptions(&self) -> Result<Vec<Subscription>, StoreError>;
 
-    /// Changes a subscription as [`SubscriptionChange::applied`] says, under a lock.
+    /// Changes a subscription as [`SubscriptionChange::applied`] says, unless there is a
+    /// [`refusal`](SubscriptionChange::refusal): both MUST be decided under one lock.
     async fn change_subscription(
         &self,
         id: SubscriptionId,
@@ -97,6 +98,8 @@ pub struct SubscriptionChange {
     pub enabled: Option<bool>,
     /// Whether it stands in the configuration now. `None`: only one that does not is changed.
     pub configured: Option<bool>,
+    /// Only if it was last changed then. `None`: however it is.
+    pub seen: Option<Timestamp>,
     /// Now.
     pub at: Timestamp,
 }
@@ -113,11 +116,22 @@ impl SubscriptionChange {
             secret: None,
             enabled: None,
             configured: None,
+            seen: None,
             at,
         }
     }
 
-    /// The subscription after it.
+    /// Why it may not be made of that subscription.
+    #[must_use]
+    pub fn refusal(&self, known: &Subscription) -> Option<Changed> {
+        if known.configured && self.configured.is_none() {
+            return Some(Changed::Configured);
+        }
+        self.seen.is_some_and(|seen| seen != known.updated_at).then_some(Changed::Outdated)
+    }
+
+    /// The subscription after it. Its time of change moves on with every change, also of one instant:
+    /// [`seen`](Self::seen) tells versions apart by it.
     #[must_use]
     pub fn applied(&self, to: &Subscription) -> Subscription {
         let mut after = to.clone();
@@ -138,7 +152,7 @@ impl SubscriptionChange {
             }
         }
         if after != *to {
-            after.updated_at = to.updated_at.max(self.at);
+            after.updated_at = to.updated_at.after(Duration::from_micros(1)).max(self.at);
         }
         after
     }
@@ -153,6 +167,8 @@ pub enum Changed {
     NotFound,
     /// It stands in the configuration.
     Configured,
+    /// Somebody else has changed it since it was seen.
+    Outdated,
     /// Another has that name.
     NameTaken,
 }

@@ -18,6 +18,7 @@ macro_rules! event_store_contract {
             each_subscriber_gets_what_it_wants,
             a_name_is_given_once,
             what_is_configured_is_changed_there_only,
+            of_changes_to_what_was_seen_one_is_made,
             a_subscription_that_is_deleted_leaves_nothing,
             of_a_conversation_only_the_first_is_given,
             each_subscriber_is_given_as_much_as_it_has_hands_for,
@@ -419,6 +420,27 @@ pub mod event_promises {
         assert_eq!(store.list_subscriptions().await.unwrap(), [*changed]);
         let nobody = store.change_subscription(SubscriptionId(uuid(404)), &change).await.unwrap();
         assert_eq!(nobody, Changed::NotFound);
+    }
+
+    pub async fn of_changes_to_what_was_seen_one_is_made(store: &impl Inspect) {
+        let known = subscription(1);
+        subscribe(store, &known).await;
+        // At the instant of its making: the clock alone does not tell them apart.
+        let seen = SubscriptionChange { seen: Some(at(0)), ..SubscriptionChange::none(at(0)) };
+        let wishes: Vec<_> = (0..8)
+            .map(|n| SubscriptionChange { name: Some(format!("name {n}")), ..seen.clone() })
+            .collect();
+        let answers =
+            join_all(wishes.iter().map(|change| store.change_subscription(known.id, change)));
+        let answers: Vec<_> = answers.await.into_iter().map(Result::unwrap).collect();
+        let now = store.list_subscriptions().await.unwrap().remove(0);
+        let done = Changed::Done(Box::new(now.clone()));
+        assert_eq!(answers.iter().filter(|answer| **answer == done).count(), 1);
+        assert_eq!(answers.iter().filter(|answer| **answer == Changed::Outdated).count(), 7);
+        let again = SubscriptionChange { seen: Some(now.updated_at), enabled: Some(false), ..seen };
+        let again = store.change_subscription(known.id, &again).await.unwrap();
+        let expected = store.list_subscriptions().await.unwrap().remove(0);
+        assert_eq!(again, Changed::Done(Box::new(expected)));
     }
 
     pub async fn a_subscription_that_is_deleted_leaves_nothing(store: &impl Inspect) {

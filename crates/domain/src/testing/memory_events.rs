@@ -132,8 +132,8 @@ impl EventStore for InMemoryStore {
         let Some(known) = tables.subscriptions.get(&id) else {
             return Ok(Changed::NotFound);
         };
-        if known.configured && change.configured.is_none() {
-            return Ok(Changed::Configured);
+        if let Some(refusal) = change.refusal(known) {
+            return Ok(refusal);
         }
         let after = change.applied(known);
         let has_name = |other: &Subscription| other.id != id && other.name == after.name;

@@ -7,11 +7,17 @@ use domain::error::Error;
 use domain::event::EventKind;
 use domain::hook::{ClaimedHook, HookEnding, HookRules, HookState, Pulse};
 use domain::job::Backoff;
+use domain::message::Direction;
 use domain::notify::{Draft, Edit, HookPorts, Hooks, Subscriptions};
-use domain::ports::{EventStore, HookOutcome, HookQuery, MessageStore, SubscriptionChange};
-use domain::subscription::{Format, HookUrl, SigningSecret, Subscription, TenantWanted, Wants};
+use domain::ports::{
+    EventStore, HookOutcome, HookQuery, MessageStore, MockEventStore, SubscriptionChange,
+};
+use domain::subscription::{
+    Format, HookUrl, SigningSecret, Subscription, TenantWanted, Wants, WantsEdit,
+};
 use domain::testing::fixture::{at, inbound};
 use domain::testing::{CountingIds, FixedChance, FixedHooks, InMemoryStore, SteppingClock};
+use futures_executor::block_on;
 
 const RULES: HookRules = HookRules {
     backoff: Backoff { base: Duration::from_secs(10), cap: Duration::from_mins(30) },
@@ -237,6 +243,59 @@ async fn what_waits_for_a_tenant_is_given_up_while_it_can_still_be_seen() {
     assert_eq!(hooks.park_overdue(keep).await.unwrap(), 1);
     hooks.sweep(keep, keep).await.unwrap();
     assert_eq!(stage.states(&subscriber).await, [HookState::Parked]);
+}
+
+/// A store in which somebody else is faster once.
+fn store_where_another_is_faster(store: Arc<InMemoryStore>, other: Edit) -> MockEventStore {
+    let mut mock = MockEventStore::new();
+    let all = store.clone();
+    mock.expect_list_subscriptions().returning(move || block_on(all.list_subscriptions()));
+    let mut other = Some(other);
+    mock.expect_change_subscription().times(2).returning(move |id, change| {
+        if let Some(other) = other.take() {
+            let ids = Arc::new(CountingIds::default());
+            let sender = Arc::new(FixedHooks(HookOutcome::Accepted { status: 204 }));
+            let clock = Arc::new(SteppingClock::standing(at(0)));
+            let theirs = Subscriptions::new(store.clone(), sender, clock, ids);
+            block_on(theirs.change(id, other)).unwrap();
+        }
+        block_on(store.change_subscription(id, change))
+    });
+    mock
+}
+
+#[tokio::test]
+async fn two_who_change_one_subscription_at_once_lose_nothing() {
+    let mut stage = Stage::set();
+    let subscriber = stage.subscribe(Format::Standard).await;
+    let wants = WantsEdit { all_statuses: Some(true), ..WantsEdit::default() };
+    let theirs = Edit { wants, ..Edit::default() };
+    let store = store_where_another_is_faster(stage.store.clone(), theirs);
+    let (sender, ids) = (
+        Arc::new(FixedHooks(HookOutcome::Accepted { status: 204 })),
+        Arc::new(CountingIds::default()),
+    );
+    stage.subscriptions = Subscriptions::new(Arc::new(store), sender, stage.clock.clone(), ids);
+    let wants = WantsEdit { direction: Some(Some(Direction::Inbound)), ..WantsEdit::default() };
+    let ours = Edit { wants, ..Edit::default() };
+    let after = stage.subscriptions.change(subscriber.id, ours).await.unwrap().subscription;
+    let expected =
+        Wants { all_statuses: true, direction: Some(Direction::Inbound), ..subscriber.wants };
+    assert_eq!(after.wants, expected);
+}
+
+#[tokio::test]
+async fn there_are_at_most_a_hundred_subscriptions() {
+    let subscriptions = Stage::set().subscriptions;
+    let called = |number: usize| draft(&format!("subscriber {number}"), Format::Standard);
+    let mut made = Vec::new();
+    for number in 0..100 {
+        made.push(subscriptions.create(called(number)).await.unwrap().subscription.id);
+    }
+    let refused = subscriptions.create(called(100)).await;
+    assert!(matches!(refused, Err(Error::Refused(_))), "{refused:?}");
+    subscriptions.delete(made[0]).await.unwrap();
+    subscriptions.create(called(100)).await.unwrap();
 }
 
 #[tokio::test]
