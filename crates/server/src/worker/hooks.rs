@@ -10,16 +10,20 @@ use domain::notify::Hooks;
 use domain::ports::{Hands, StoreError};
 use domain::subscription::{Format, Subscription, SubscriptionId};
 use opentelemetry::KeyValue;
-use opentelemetry::metrics::{Counter, ObservableGauge};
+use opentelemetry::metrics::{Counter, Histogram, ObservableGauge};
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::news::News;
 use super::{BREATH, TROUBLE, Wait, cause_of};
+use crate::metered::{meter, seconds};
 
 /// For so long what is known of the subscribers is believed.
 const BELIEVED: Duration = Duration::from_secs(1);
+
+/// From a neighbour that answers at once to an orchestrator that works on it for a minute.
+const TELLING: [f64; 10] = [0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 2.5, 5.0, 15.0, 60.0];
 
 /// Tells subscribers. Clones are the same worker.
 #[derive(Clone)]
@@ -38,6 +42,7 @@ struct Inner {
     claiming: TaskTracker,
     tasks: TaskTracker,
     told: Counter<u64>,
+    took: Histogram<f64>,
     _paused: ObservableGauge<u64>,
 }
 
@@ -58,7 +63,7 @@ impl HookWorker {
         hurry: CancellationToken,
     ) -> Self {
         let known = Arc::<Mutex<Known>>::default();
-        let meter = opentelemetry::global::meter("sms-foundation");
+        let meter = meter();
         Self(Arc::new(Inner {
             hooks,
             news,
@@ -73,6 +78,7 @@ impl HookWorker {
                 .u64_counter("sms_event_deliveries")
                 .with_description("Calls of subscribers, by what became of the event")
                 .build(),
+            took: seconds("sms_event_delivery_duration", "How long a telling took", &TELLING),
             _paused: meter
                 .u64_observable_gauge("sms_subscriptions_paused")
                 .with_description("Subscribers that fail, and are left alone for a while")
@@ -178,9 +184,13 @@ impl HookWorker {
         if self.0.hurry.is_cancelled() {
             return self.give_back(hook).await;
         }
+        let begun = Instant::now();
         let telling = self.0.hooks.deliver(subscriber, hook);
         match self.0.hurry.run_until_cancelled(telling).await {
-            Some(Ok(state)) => self.0.told.add(1, &[KeyValue::new("result", state.as_str())]),
+            Some(Ok(state)) => {
+                self.0.told.add(1, &[KeyValue::new("result", state.as_str())]);
+                self.0.took.record(begun.elapsed().as_secs_f64(), &[]);
+            }
             Some(Err(error)) => unrecorded(&error),
             // Whoever comes first may call again; the orchestrator cannot be called again, and its
             // lease runs out.
