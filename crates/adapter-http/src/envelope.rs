@@ -65,7 +65,7 @@ pub async fn envelope(
         Ok(answer)
     };
     let answer = answer.instrument(span).await;
-    meter.end(answer.as_ref().map_or(StatusCode::INTERNAL_SERVER_ERROR, |answer| answer.status()));
+    meter.end(answer.as_ref().map_or(StatusCode::INTERNAL_SERVER_ERROR, ServiceResponse::status));
     let mut answer = answer?;
     if running.is_some_and(|running| running.is_last_of_its_connection()) {
         answer.response_mut().head_mut().set_connection_type(ConnectionType::Close);

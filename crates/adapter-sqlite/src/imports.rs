@@ -103,7 +103,7 @@ fn lead(
 /// Whether a message has the SID or the id already.
 fn is_stored(conn: &mut SqliteConnection, message: &Message) -> Result<bool, Failure> {
     let sid = message.twilio_sid.as_ref().map(ToString::to_string);
-    let same_id = sms_messages::table.find(message.id.to_string());
-    let same_sid = sms_messages::table.filter(sms_messages::twilio_sid.eq(sid));
-    Ok(select(exists(same_id)).get_result(conn)? || select(exists(same_sid)).get_result(conn)?)
+    let of_this_id = sms_messages::table.find(message.id.to_string());
+    let with_sid = sms_messages::table.filter(sms_messages::twilio_sid.eq(sid));
+    Ok(select(exists(of_this_id)).get_result(conn)? || select(exists(with_sid)).get_result(conn)?)
 }

@@ -18,7 +18,7 @@ use crate::metered::MeteredStore;
 /// An open store, with what its migrations need.
 pub(crate) enum Database {
     Sqlite(Arc<SqliteStore>),
-    Postgres { store: Arc<PgStore>, settings: PgSettings, migrations: PgSettings },
+    Postgres { store: Arc<PgStore>, settings: Box<PgSettings>, migrations: Box<PgSettings> },
 }
 
 /// The ports that one store implements.
@@ -83,8 +83,9 @@ impl Database {
                 Ok(Self::Sqlite(Arc::new(store)))
             }
             DatabaseSettings::Postgres { url, migration_url, .. } => {
-                let migrations = postgres(settings, migration_url.as_ref().unwrap_or(url));
-                let settings = postgres(settings, url);
+                let migrations =
+                    Box::new(postgres(settings, migration_url.as_ref().unwrap_or(url)));
+                let settings = Box::new(postgres(settings, url));
                 let store = PgStore::new(&settings, Handle::current())
                     .context("DATABASE_URL cannot be used")?;
                 Ok(Self::Postgres { store: Arc::new(store), settings, migrations })

@@ -30,7 +30,7 @@ use telemetry::Telemetry;
 #[derive(Parser)]
 #[command(name = "sms-foundation", version, about)]
 struct Arguments {
-    /// A file of settings, in the form of config/defaults.toml; SMS_FOUNDATION_CONFIG names one too.
+    /// A file of settings, in the form of config/defaults.toml; `SMS_FOUNDATION_CONFIG` names one too.
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
     #[command(subcommand)]
@@ -101,7 +101,7 @@ async fn run(command: Command, settings: Settings) -> anyhow::Result<()> {
         Command::Migrate => app::migrate(&settings).await,
         Command::Backfill(wanted) => backfill::run(&settings, wanted).await,
         Command::Import(wanted) => import::run(&settings, wanted).await,
-        _ => app::serve(settings, telemetry).await,
+        _ => Box::pin(app::serve(settings, telemetry)).await,
     }
 }
 

@@ -40,6 +40,8 @@ pub(super) struct Operation {
 enum Proof {
     Nothing,
     Key(Scope),
+    /// A key, but nothing where `APP_ENV=local`.
+    KeyOutsideLocal(Scope),
     Signature,
 }
 
@@ -625,7 +627,7 @@ fn operating() -> Vec<Operation> {
             tag: "operating",
             summary: "Read what was counted.",
             description: "In Prometheus' text format.",
-            proof: Proof::Key(Scope::Operate),
+            proof: Proof::KeyOutsideLocal(Scope::Operate),
             parameters: vec![],
             body: None,
             answers: vec![(
@@ -796,6 +798,9 @@ impl Proof {
     fn describe(self, description: &str) -> String {
         match self {
             Self::Key(scope) => format!("{description}\n\nScope: `{}`.", scope.as_str()),
+            Self::KeyOutsideLocal(scope) => {
+                format!("{description}\n\nScope: `{}`; open in `local`.", scope.as_str())
+            }
             Self::Nothing | Self::Signature => description.to_owned(),
         }
     }
@@ -804,6 +809,7 @@ impl Proof {
         match self {
             Self::Nothing => json!([]),
             Self::Key(_) => json!([{ "key": [] }]),
+            Self::KeyOutsideLocal(_) => json!([{ "key": [] }, {}]),
             Self::Signature => json!([{ "signature": [] }]),
         }
     }
@@ -812,7 +818,7 @@ impl Proof {
     fn errors(self) -> &'static [u16] {
         match self {
             Self::Nothing => &[400],
-            Self::Key(_) => &[400, 401, 403, 429, 500, 503],
+            Self::Key(_) | Self::KeyOutsideLocal(_) => &[400, 401, 403, 429, 500, 503],
             Self::Signature => &[403, 500, 503],
         }
     }

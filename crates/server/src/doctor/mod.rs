@@ -13,7 +13,7 @@ use findings::{Finding, Kind, check};
 
 /// Looks at everything and tells. Success where all is well.
 pub(crate) async fn run(settings: &Settings) -> ExitCode {
-    let facts = Facts::gather(settings).await;
+    let facts = Box::pin(Facts::gather(settings)).await;
     let findings = check(&facts);
     for finding in &findings {
         say(&shown(finding));

@@ -175,7 +175,7 @@ impl Import {
         let mut after = 0;
         while let Some(batch) = self.batch(OriginalTable::StatusEvents, &mut after).await? {
             let this = &*self;
-            let old = counts.readable(&batch, "status event", |row| rows::report(row));
+            let old = counts.readable(&batch, "status event", rows::report);
             let reports = old.into_iter().flatten().filter(|_| !this.dry_run);
             let reports = reports.map(|(report, received_at)| async move {
                 let id = EventId(UuidV7.next());

@@ -207,8 +207,7 @@ mod tests {
         let subscriber =
             tracing_subscriber::registry().with(JsonLines::new(SERVICE)).with(kept.clone());
         tracing::subscriber::with_default(subscriber, what);
-        let lines = kept.0.lock().unwrap().clone();
-        lines
+        std::mem::take(&mut *kept.0.lock().unwrap())
     }
 
     #[test]

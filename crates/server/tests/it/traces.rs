@@ -17,7 +17,7 @@ const CALLER: &str = "00f067aa0ba902b7";
 const TENANT: &str = "+18605550199";
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes.iter().fold(String::new(), |digits, byte| format!("{digits}{byte:02x}"))
 }
 
 async fn post_text(service: &Service, number: usize) {
