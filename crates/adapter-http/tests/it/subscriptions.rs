@@ -181,7 +181,9 @@ async fn events_of_every_kind(store: &InMemoryStore) -> Vec<Value> {
     };
     store.record_lookup(&found).await.unwrap();
     let accepted = store.accept_outbound(&fixture::new_outbound(2, "+18605550111")).await.unwrap();
-    let Acceptance::New { job: Some(job), .. } = accepted else { panic!("it waits for nobody") };
+    let Acceptance::New { job: Some(job), .. } = accepted else {
+        unreachable!("it waits for nobody")
+    };
     store.begin_attempt(&fixture::attempt(2, &job)).await.unwrap();
     let sent = fixture::attempt_end(2, &job, fixture::accepted(2));
     store.record_attempt(&sent).await.unwrap();
