@@ -76,8 +76,7 @@ async function open(browser, { number = SAM, url = pageUrl, viewport = DESKTOP, 
 
 async function writing(browser) {
   const page = await open(browser);
-  await soon("it says how it follows the service", async () =>
-    ["live", "asking every second"].includes(await page.locator("#link").textContent()));
+  await soon("it follows the service's stream of events", () => isLive(page));
   check("one can write at once", await page.locator("#phone-text").evaluate((field) => field === document.activeElement));
 
   await page.keyboard.type("My sink is leaking");
@@ -108,8 +107,15 @@ async function writing(browser) {
 
 const simulator = (path, body) => fetch(`${pageUrl}/sim${path}`, { method: "POST", body: JSON.stringify(body) });
 
+const isLive = async (page) => (await page.locator("#link").textContent()) === "live";
+
 async function sentByOthers(browser) {
   const page = await open(browser);
+  await soon("it is live", () => isLive(page));
+  // Whoever asks for the thread from now on finds it as it was: only the stream tells what happens.
+  const before = JSON.stringify(await conversation(SAM));
+  const asked = /\/service\/conversations\//;
+  await page.route(asked, (route) => route.fulfill({ contentType: "application/json", body: before }));
   await simulator("/delays", { mode: "1500ms" });
   const sent = await fetch(`${serviceUrl}/sms/send`, {
     method: "POST",
@@ -119,10 +125,12 @@ async function sentByOthers(browser) {
   check("POST /sms/send is answered 202", sent.status === 202);
   const bubble = saying(atDesk(page), "The plumber is on his way");
   const seen = new Set();
-  await soon("what others send shows up, and its ticks move", async () => {
+  await soon("the stream shows what others send, and moves its ticks", async () => {
     if (await bubble.isVisible()) seen.add(await status(bubble));
     return seen.has("delivered");
   });
+  check("all the while it was live", await isLive(page));
+  await page.unroute(asked);
   check(`more than the last status was seen: ${[...seen]}`, seen.size > 1);
   await simulator("/delays", { mode: "200ms" });
   await soon("it reaches the phone too", () => saying(onPhone(page), "The plumber is on his way").isVisible());

@@ -68,7 +68,8 @@ impl HookClient {
     }
 
     async fn call(&self, call: &HookCall<'_>) -> Result<HookOutcome, HookOutcome> {
-        let url = self.policy.read(call.url).map_err(|_| HookOutcome::NotMade("url_refused"))?;
+        let url =
+            self.policy.read(call.url.expose()).map_err(|_| HookOutcome::NotMade("url_refused"))?;
         let body = self.spell(call).map_err(HookOutcome::Unfit)?;
         let id = call.event.id.to_string();
         let headers = signature::headers(&id, call.at, &body, call.secrets);
@@ -200,4 +201,86 @@ fn causes<'a>(
 ) -> impl Iterator<Item = &'a (dyn std::error::Error + 'static)> {
     let first: &'a (dyn std::error::Error + 'static) = error;
     std::iter::successors(Some(first), |error| error.source())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::time::Instant;
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+    use tokio::time::timeout;
+
+    use super::*;
+
+    fn developer() -> Arc<Policy> {
+        Arc::new(Policy { loopback: true, networks: vec![] })
+    }
+
+    fn client(policy: &Arc<Policy>) -> Client {
+        Clients::new(Duration::from_mins(1), true).build(false, policy).unwrap()
+    }
+
+    async fn listener() -> (TcpListener, String) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://localhost:{}/", listener.local_addr().unwrap().port());
+        (listener, url)
+    }
+
+    #[tokio::test]
+    async fn whoever_a_name_hides_in_a_private_network_is_not_connected_to() {
+        let (listener, url) = listener().await;
+        let refused = client(&Arc::default()).post(&url).send().await.unwrap_err();
+        assert_eq!(why_not(&refused), HookOutcome::NotMade("address_refused"));
+        let nobody = timeout(Duration::from_millis(50), listener.accept()).await;
+        assert!(nobody.is_err(), "somebody connected");
+        let calling = tokio::spawn(client(&developer()).post(&url).send());
+        assert!(timeout(Duration::from_secs(10), listener.accept()).await.is_ok());
+        calling.abort();
+    }
+
+    /// Answers 200 and goes on talking for as long as somebody listens.
+    async fn talk(listener: TcpListener, said: Arc<AtomicUsize>) {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let _ = stream.read(&mut [0; 4096]).await;
+        let head = b"HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\n";
+        stream.write_all(head).await.unwrap();
+        while let Ok(written) = stream.write(&[b'x'; 1024]).await {
+            said.fetch_add(written, Ordering::Relaxed);
+        }
+    }
+
+    #[tokio::test]
+    async fn of_an_answer_that_does_not_end_little_is_read() {
+        let (listener, url) = listener().await;
+        let said = Arc::new(AtomicUsize::new(0));
+        let talking = tokio::spawn(talk(listener, said.clone()));
+        let begun = Instant::now();
+        let answer = client(&developer()).post(&url).send().await.unwrap();
+        assert_eq!(meaning(answer).await, HookOutcome::Accepted { status: 200 });
+        // The connection is closed, so that nobody is left talking.
+        timeout(Duration::from_secs(10), talking).await.unwrap().unwrap();
+        assert!(begun.elapsed() < Duration::from_secs(20));
+        let said = said.load(Ordering::Relaxed);
+        assert!((READ..100_000_000).contains(&said), "{said} bytes");
+    }
+
+    #[tokio::test]
+    async fn an_answer_of_usual_length_is_read_and_its_connection_used_again() {
+        let (listener, url) = listener().await;
+        tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let body = "x".repeat(READ);
+            let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {READ}\r\n\r\n{body}");
+            while stream.read(&mut [0; 4096]).await.is_ok_and(|read| read > 0) {
+                stream.write_all(answer.as_bytes()).await.unwrap();
+            }
+        });
+        let client = client(&developer());
+        for _ in 0..2 {
+            let answer = timeout(Duration::from_secs(10), client.post(&url).send()).await.unwrap();
+            assert_eq!(meaning(answer.unwrap()).await, HookOutcome::Accepted { status: 200 });
+        }
+    }
 }

@@ -246,4 +246,22 @@ mod tests {
         }
         assert_eq!(Policy::parse_networks(""), Ok(vec![]));
     }
+
+    #[tokio::test]
+    async fn of_a_name_only_addresses_that_may_be_called_are_given() {
+        let resolve = async |policy: Policy| {
+            let name = "localhost".parse().unwrap();
+            CheckedNames(Arc::new(policy)).resolve(name).await
+        };
+        let refused = resolve(strict()).await.err().unwrap();
+        assert!(refused.is::<AddressRefused>(), "{refused}");
+        let elsewhere = Policy { networks: vec!["10.0.0.0/8".parse().unwrap()], ..strict() };
+        assert!(resolve(elsewhere).await.is_err());
+        let developer = Policy { loopback: true, networks: vec![] };
+        let found: Vec<_> = resolve(developer).await.unwrap().collect();
+        assert!(!found.is_empty() && found.iter().all(|address| address.ip().is_loopback()));
+        let version_4 = Policy { networks: vec!["127.0.0.0/8".parse().unwrap()], ..strict() };
+        let found: Vec<_> = resolve(version_4).await.unwrap().collect();
+        assert!(!found.is_empty() && found.iter().all(SocketAddr::is_ipv4), "the rest is left out");
+    }
 }

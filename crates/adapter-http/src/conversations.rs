@@ -71,12 +71,12 @@ pub(crate) async fn annotate(
     payload: web::Payload,
 ) -> Result<HttpResponse, ApiError> {
     services.allow(&request, Scope::Write)?;
-    let if_version = if_match(&request)?;
+    let if_versions = if_match(&request)?;
     let mut fields = Fields::read(&request, payload, FIELDS).await?;
     let workflow_type = fields.change("workflow_type")?;
     let workflow_id = fields.change("workflow_id")?;
     let threads = &services.threads;
-    match threads.annotate(&key, workflow_type, workflow_id, if_version).await? {
+    match threads.annotate(&key, workflow_type, workflow_id, if_versions).await? {
         Annotated::Done(conversation) => Ok(HttpResponse::Ok()
             .insert_header(etag(&conversation))
             .json(ConversationBody::new(&conversation))),
@@ -215,25 +215,37 @@ fn etag(conversation: &Conversation) -> (header::HeaderName, String) {
     (header::ETAG, format!("\"{}\"", conversation.workflow_version))
 }
 
-/// Which version the caller has seen; `None` where it does not matter (RFC 9110, section 13.1.1).
-fn if_match(request: &HttpRequest) -> Result<Option<u32>, ApiError> {
-    let mut given = request.headers().get_all(header::IF_MATCH);
-    let Some(tag) = given.next() else {
-        return Ok(None);
-    };
-    let wrong = || Invalid { field: "If-Match", reason: "must be one ETag, or *".into() };
-    let tag = tag.to_str().map_err(|_| wrong())?.trim();
-    if tag == "*" && given.next().is_none() {
+/// Which versions will do for the caller; `None` where it does not matter (RFC 9110, section 13.1.1).
+fn if_match(request: &HttpRequest) -> Result<Option<Vec<u32>>, Invalid> {
+    let wrong =
+        || Invalid { field: "If-Match", reason: "must be ETags separated by commas, or *".into() };
+    let lines = request.headers().get_all(header::IF_MATCH).map(header::HeaderValue::to_str);
+    let lines: Vec<_> = lines.collect::<Result<_, _>>().map_err(|_| wrong())?;
+    let given = lines.join(",");
+    if lines.is_empty() || given.trim() == "*" {
         return Ok(None);
     }
-    let (weak, strong) = (tag.starts_with("W/"), tag.trim_start_matches("W/"));
-    let version = strong.strip_prefix('"').and_then(|tag| tag.strip_suffix('"'));
-    match version {
-        Some(version) if !version.contains('"') && given.next().is_none() => {
-            // A tag that we never gave fits nothing, and a weak one does not do here.
-            let version = version.parse().ok().filter(|_| !weak);
-            version.map(Some).ok_or(ApiError::Outdated)
+    let tags = entity_tags(&given).ok_or_else(wrong)?;
+    // A weak tag does not do here, and one that we never gave fits nothing.
+    let strong = tags.into_iter().filter(|(is_weak, _)| !is_weak);
+    Ok(Some(strong.filter_map(|(_, tag)| tag.parse().ok()).collect()))
+}
+
+/// The tags of a list, and whether each is weak; `None` where it is no such list, or an empty one.
+/// What stands in quotation marks may hold commas, and a list empty elements (section 5.6.1).
+fn entity_tags(mut list: &str) -> Option<Vec<(bool, &str)>> {
+    let mut tags = Vec::new();
+    loop {
+        list = list.trim_start_matches([',', ' ', '\t']);
+        if list.is_empty() {
+            return Some(tags).filter(|tags| !tags.is_empty());
         }
-        _ => Err(wrong().into()),
+        let strong = list.strip_prefix("W/");
+        let (tag, rest) = strong.unwrap_or(list).strip_prefix('"')?.split_once('"')?;
+        tags.push((strong.is_some(), tag));
+        list = rest.trim_start_matches([' ', '\t']);
+        if !list.is_empty() && !list.starts_with(',') {
+            return None;
+        }
     }
 }

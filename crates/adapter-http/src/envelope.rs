@@ -20,6 +20,7 @@ use tracing::field::Empty;
 use tracing::{Instrument, Span};
 use utoipa::ToSchema;
 
+use crate::cors::Cors;
 use crate::error::causes;
 use crate::metrics::{Metered, method_of};
 use crate::openapi::words;
@@ -52,7 +53,8 @@ pub async fn envelope(
         // Handlers and extractors give their errors as answers; nothing else is in between.
         let handled = AssertUnwindSafe(async { next.call(request).await }).catch_unwind();
         let Ok(handled) = handled.await else {
-            return Err(panicked(&id, now()));
+            let site = (cors.clone(), origin.clone());
+            return Err(panicked(&id, now(), site));
         };
         let mut answer = handled?.map_into_boxed_body();
         if answer.response().error().is_some() {
@@ -144,19 +146,21 @@ fn protect(headers: &mut HeaderMap) {
 
 /// The request went down with its handler, and an answer needs one: so this is an error to whatever
 /// is outside, which makes the answer of it.
-fn panicked(id: &RequestId, now: Timestamp) -> Error {
+fn panicked(id: &RequestId, now: Timestamp, site: (Cors, Option<HeaderValue>)) -> Error {
     let status = StatusCode::INTERNAL_SERVER_ERROR;
     tell(status);
     // What it panicked with is not repeated: it may be about a person.
     tracing::error!("a handler panicked");
     let error = ApiError::Internal("a handler panicked".into());
-    Panicked { id: id.clone(), envelope: Envelope::new(&error, id, now) }.into()
+    Panicked { id: id.clone(), site, envelope: Envelope::new(&error, id, now) }.into()
 }
 
 /// A handler panicked.
 #[derive(Debug)]
 struct Panicked {
     id: RequestId,
+    /// Which sites' pages may read it, and which one's asked.
+    site: (Cors, Option<HeaderValue>),
     envelope: Envelope,
 }
 
@@ -169,8 +173,10 @@ impl fmt::Display for Panicked {
 impl ResponseError for Panicked {
     fn error_response(&self) -> HttpResponse {
         let mut answer = HttpResponse::InternalServerError().json(&self.envelope);
-        self.id.write_to(answer.headers_mut());
-        protect(answer.headers_mut());
+        let (headers, (cors, origin)) = (answer.headers_mut(), &self.site);
+        self.id.write_to(headers);
+        protect(headers);
+        cors.write_to(headers, origin.as_ref());
         answer
     }
 }

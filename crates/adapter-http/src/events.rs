@@ -29,6 +29,9 @@ const PAGE: u32 = 64;
 pub(crate) const PARAMETERS: &[&str] =
     &["types", "conversation_id", "phone", "tenant_id", "direction", "last_event_id"];
 
+/// A comment, for whoever looks why something is missing.
+const AHEAD: &str = ": the id that was given is ahead of this stream, which begins now\n";
+
 const CURSOR: &str = "must be the id of an event of this stream";
 
 /// An event as it is told: JSON in one line.
@@ -51,11 +54,12 @@ pub(crate) async fn read(
     let seen = last_seen(&request, &parameters)?;
     let too_many = || ApiError::Unavailable("too many listen to this process".into());
     let listener = services.events.listen().ok_or_else(too_many)?;
-    let cursor = match seen {
-        Some(cursor) => cursor,
-        None => services.events.now().await?,
-    };
-    let told = Told { listener, cursor, filter, greeted: false, silent_since: Instant::now() };
+    let now = services.events.now().await?;
+    // Ahead of the stream: the database was restored, and until it gets there again nothing would come.
+    let is_ahead = seen.is_some_and(|seen| seen > now);
+    let cursor = seen.map_or(now, |seen| seen.min(now));
+    let greeting = Some(greet(cursor, is_ahead));
+    let told = Told { listener, cursor, filter, greeting, silent_since: Instant::now() };
     let pieces = stream::unfold(told, |mut told| async {
         let piece = told.next().await?;
         told.silent_since = Instant::now();
@@ -69,22 +73,27 @@ pub(crate) async fn read(
         .streaming(pieces))
 }
 
+/// The id without data is remembered, and nothing is told.
+fn greet(cursor: EventCursor, is_ahead: bool) -> String {
+    let restored = if is_ahead { AHEAD } else { "" };
+    format!("{restored}retry: {RETRY_MILLIS}\nid: {cursor}\n\n")
+}
+
 /// Somebody who listens, and how far they have been told.
 struct Told {
     listener: Listener,
     cursor: EventCursor,
     filter: EventFilter,
-    greeted: bool,
+    /// What is said first, until it is said.
+    greeting: Option<String>,
     silent_since: Instant,
 }
 
 impl Told {
     /// The next piece of the answer; `None` where it ends, and the caller comes back by itself.
     async fn next(&mut self) -> Option<String> {
-        if !self.greeted {
-            self.greeted = true;
-            // The id without data is remembered, and nothing is told.
-            return Some(format!("retry: {RETRY_MILLIS}\nid: {}\n\n", self.cursor));
+        if let Some(greeting) = self.greeting.take() {
+            return Some(greeting);
         }
         loop {
             if self.listener.is_closed() {

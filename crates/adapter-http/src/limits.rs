@@ -33,7 +33,7 @@ struct Inner {
 pub struct LimitSettings {
     /// Requests a second, for each name of a key. Each address may fail a tenth as often.
     pub per_second: NonZeroU32,
-    /// How many may come at once.
+    /// How many may come at once, of a key and without one.
     pub burst: NonZeroU32,
     /// How many proxies of ours stand in front: each appends to `X-Forwarded-For` who asked it.
     pub trusted_hops: usize,
@@ -44,9 +44,10 @@ impl Limits {
     #[must_use]
     pub fn new(settings: LimitSettings) -> Self {
         let LimitSettings { per_second, burst, trusted_hops } = settings;
-        let tenth = |number: NonZeroU32| number.div_ceil(NonZeroU32::MIN.saturating_add(9));
+        let tenth = per_second.div_ceil(NonZeroU32::MIN.saturating_add(9));
         let keys = Quota::per_second(per_second).allow_burst(burst);
-        let failures = Quota::per_second(tenth(per_second)).allow_burst(tenth(burst));
+        // As many at once: behind one address may be a whole office whose key was just changed.
+        let failures = Quota::per_second(tenth).allow_burst(burst);
         let (keys, failures) = (RateLimiter::keyed(keys), RateLimiter::keyed(failures));
         Self(Arc::new(Inner { keys, failures, trusted_hops }))
     }

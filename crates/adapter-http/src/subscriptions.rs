@@ -8,7 +8,7 @@ use domain::message::Direction;
 use domain::notify::{Created, Draft, Edit};
 use domain::ports::{HookQuery, HookView};
 use domain::subscription::{
-    Format, SigningSecret, Subscription, SubscriptionId, TenantWanted, Wants,
+    Format, HookUrl, SigningSecret, Subscription, SubscriptionId, TenantWanted, Wants, WantsEdit,
 };
 use domain::timestamp::Timestamp;
 use serde::Serialize;
@@ -203,9 +203,9 @@ pub(crate) async fn create(
     let mut fields = Fields::read(&request, payload, FIELDS).await?;
     let draft = Draft {
         name: fields.text("name")?.ok_or_else(|| missing("name"))?,
-        url: fields.text("url")?.ok_or_else(|| missing("url"))?,
+        url: fields.text("url")?.map(HookUrl::new).ok_or_else(|| missing("url"))?,
         format: format(&mut fields)?.unwrap_or(Format::Standard),
-        wants: wants(&mut fields, None)?.unwrap_or(Wants { kinds: vec![], ..Wants::default() }),
+        wants: wants(&mut fields)?.applied(&Wants { kinds: vec![], ..Wants::default() }),
         secret: fields.text("secret")?.map(SigningSecret::new),
     };
     let created = services.subscriptions.create(draft).await?;
@@ -248,12 +248,11 @@ pub(crate) async fn change(
     services.allow(&request, Scope::Operate)?;
     let id = parse(&id)?;
     let mut fields = Fields::read(&request, payload, CHANGES).await?;
-    let known = services.subscriptions.read(id).await?;
     let edit = Edit {
         name: fields.text("name")?,
-        url: fields.text("url")?,
+        url: fields.text("url")?.map(HookUrl::new),
         format: format(&mut fields)?,
-        wants: wants(&mut fields, Some(known.wants))?,
+        wants: wants(&mut fields)?,
         secret: fields.text("secret")?.map(SigningSecret::new),
         renew_secret: fields.flag("renew_secret")?.unwrap_or(false),
         enabled: fields.flag("enabled")?,
@@ -337,33 +336,29 @@ fn format(fields: &mut Fields) -> Result<Option<Format>, Invalid> {
     fields.word("format", Format::from_word, "must be standard or orchestrator")
 }
 
-/// What is asked for, over what was wanted before; `None` where nothing is said of it.
-fn wants(fields: &mut Fields, known: Option<Wants>) -> Result<Option<Wants>, Invalid> {
-    let before = known.unwrap_or(Wants { kinds: vec![], ..Wants::default() });
-    let mut wants = before.clone();
-    if let Some(words) = fields.list("events")? {
-        let kinds = words.iter().map(|word| EventKind::from_word(word));
-        let unknown = || Invalid {
-            field: "events",
-            reason: "must be event types such as message.received".into(),
-        };
-        wants.kinds = kinds.collect::<Option<Vec<_>>>().ok_or_else(unknown)?;
-    }
-    wants.all_statuses = fields.flag("all_statuses")?.unwrap_or(wants.all_statuses);
-    wants.when_identified =
-        fields.flag("deliver_when_identified")?.unwrap_or(wants.when_identified);
-    if let Some(workflow) = fields.change("workflow_type")? {
-        wants.workflow_type = workflow.filter(|workflow| !workflow.is_empty());
-    }
-    if let Some(word) = fields.change("tenant")? {
-        wants.tenant =
-            known_word("tenant", word, TenantWanted::from_word, "must be known or unknown")?;
-    }
-    if let Some(word) = fields.change("direction")? {
-        let reason = "must be inbound or outbound";
-        wants.direction = known_word("direction", word, Direction::from_word, reason)?;
-    }
-    Ok((wants != before).then_some(wants))
+/// What is said of what it wants.
+fn wants(fields: &mut Fields) -> Result<WantsEdit, Invalid> {
+    let tenant =
+        |word| known_word("tenant", word, TenantWanted::from_word, "must be known or unknown");
+    let direction =
+        |word| known_word("direction", word, Direction::from_word, "must be inbound or outbound");
+    let workflow = fields.change("workflow_type")?;
+    Ok(WantsEdit {
+        kinds: fields.list("events")?.map(|words| kinds(&words)).transpose()?,
+        all_statuses: fields.flag("all_statuses")?,
+        when_identified: fields.flag("deliver_when_identified")?,
+        workflow_type: workflow.map(|name| name.filter(|name| !name.is_empty())),
+        tenant: fields.change("tenant")?.map(tenant).transpose()?,
+        direction: fields.change("direction")?.map(direction).transpose()?,
+    })
+}
+
+fn kinds(words: &[String]) -> Result<Vec<EventKind>, Invalid> {
+    let unknown = || Invalid {
+        field: "events",
+        reason: "must be event types such as message.received".into(),
+    };
+    words.iter().map(|word| EventKind::from_word(word).ok_or_else(unknown)).collect()
 }
 
 fn known_word<T>(
@@ -386,7 +381,7 @@ impl SubscriptionBody {
         Self {
             id: of.id.to_string(),
             name: of.name,
-            url: of.url,
+            url: of.url.expose().to_owned(),
             events: of.wants.kinds.iter().map(|kind| kind.as_str()).collect(),
             all_statuses: of.wants.all_statuses,
             workflow_type: of.wants.workflow_type,

@@ -205,3 +205,27 @@ impl Drop for Listener {
         self.tail.0.listeners.fetch_sub(1, Ordering::AcqRel);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use domain::testing::InMemoryStore;
+
+    use super::*;
+
+    #[test]
+    fn who_comes_when_enough_listen_is_let_in_once_somebody_leaves() {
+        let feed = Feed::new(Arc::new(InMemoryStore::default()));
+        let tail = EventTail::new(feed, Duration::from_secs(1));
+        let mut listeners: Vec<_> = (0..LISTENERS).filter_map(|_| tail.listen()).collect();
+        assert_eq!(listeners.len(), LISTENERS);
+        for _ in 0..3 {
+            assert!(tail.listen().is_none());
+        }
+        listeners.pop();
+        let last = tail.listen();
+        assert!(last.is_some() && tail.listen().is_none());
+        tail.close();
+        drop(listeners);
+        assert!(tail.listen().is_none(), "nobody any more");
+    }
+}

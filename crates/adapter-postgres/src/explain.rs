@@ -7,10 +7,13 @@ use diesel::result::QueryResult;
 use diesel::sql_types::Json;
 use diesel_async::RunQueryDsl;
 use domain::conversation::ConversationId;
-use domain::ports::{ConversationQuery, JobQuery, MessageQuery, Reconciliation, ThreadQuery};
+use domain::event::EventCursor;
+use domain::ports::{
+    ConversationQuery, HookClaim, HookQuery, JobQuery, MessageQuery, Reconciliation, ThreadQuery,
+};
 use serde_json::Value;
 
-use crate::{PgStore, jobs, listing, reading, reconciliation, tenants};
+use crate::{PgStore, feed, hooks, jobs, listing, reading, reconciliation, tenants};
 
 /// The plans of what a call reads, with what was really read: each the answer to
 /// `explain (analyze, buffers, format json)`.
@@ -43,6 +46,22 @@ impl PgStore {
     /// Of a page of jobs.
     pub async fn explain_jobs(&self, query: &JobQuery) -> Value {
         self.explain(jobs::listed_rows(query)).await
+    }
+
+    /// Of a page of what a subscriber was told.
+    pub async fn explain_hooks(&self, query: &HookQuery) -> Value {
+        self.explain(hooks::listed_rows(query)).await
+    }
+
+    /// Of a claim of what is due, and of a claim of what was abandoned.
+    pub async fn explain_hook_claims(&self, claim: &HookClaim) -> [Value; 2] {
+        let queued = self.explain(hooks::due_rows(hooks::QUEUED, claim)).await;
+        [queued, self.explain(hooks::due_rows(hooks::ABANDONED, claim)).await]
+    }
+
+    /// Of what is behind a place in the stream of events.
+    pub async fn explain_events(&self, behind: EventCursor, limit: u32) -> Value {
+        self.explain(feed::rows_behind(behind, limit)).await
     }
 
     async fn explain(&self, statement: impl QueryFragment<Pg> + Send) -> Value {

@@ -1,14 +1,16 @@
 //! The events that happened: written with what caused them, read in an order that misses none.
 
 use diesel::prelude::*;
-use diesel::sql_types::{Array, BigInt, Bool, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{
+    Array, BigInt, Bool, Nullable, Text, Timestamptz, Untyped, Uuid as SqlUuid,
+};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use domain::event::{Event, EventCursor, NewEvent};
 use domain::message::MessageId;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use crate::prepared::Prepared;
+use crate::prepared::{Prepared, Rows};
 use crate::rows::{EventRow, MessageRow, UnreadableRow};
 use crate::schema::sms_messages;
 
@@ -106,6 +108,11 @@ pub(crate) async fn read(
     behind: EventCursor,
     limit: u32,
 ) -> QueryResult<Vec<Event>> {
+    let rows: Vec<EventRow> = rows_behind(behind, limit).load(&mut conn).await?;
+    with_messages(conn, rows).await
+}
+
+pub(crate) fn rows_behind(behind: EventCursor, limit: u32) -> Prepared<impl Rows<Untyped>> {
     let events = diesel::sql_query(format!(
         "select e.*, c.phone_number_canonical, c.tenant_id as tenant_now, \
              c.tenant_checked_at is not null as was_looked_up \
@@ -116,8 +123,7 @@ pub(crate) async fn read(
     .bind::<BigInt, _>(behind.transaction)
     .bind::<BigInt, _>(behind.place)
     .bind::<BigInt, _>(i64::from(limit));
-    let rows: Vec<EventRow> = Prepared(events).load(&mut conn).await?;
-    with_messages(conn, rows).await
+    Prepared(events)
 }
 
 /// The events of rows, with the messages that they are about.

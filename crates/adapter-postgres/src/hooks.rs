@@ -3,12 +3,16 @@
 use std::collections::BTreeMap;
 
 use diesel::prelude::*;
-use diesel::sql_types::{Array, BigInt, Int4, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{
+    Array, BigInt, Int4, Nullable, Text, Timestamptz, Untyped, Uuid as SqlUuid,
+};
 use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
 use domain::conversation::ConversationId;
 use domain::event::EventCursor;
 use domain::hook::{ClaimedHook, HookEnding, HookTicket};
-use domain::ports::{EventSweep, HookClaim, HookEnd, HookQuery, HookView, Redelivered, Redelivery};
+use domain::ports::{
+    EventSweep, HookClaim, HookEnd, HookQuery, HookView, Overdue, Redelivered, Redelivery,
+};
 use domain::subscription::SubscriptionId;
 use domain::timestamp::Timestamp;
 use futures_util::try_join;
@@ -16,10 +20,14 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::feed::{self, WANTS};
-use crate::prepared::Prepared;
+use crate::prepared::{Prepared, Rows};
 use crate::rows::{DueHookRow, EventRow, HookViewRow, UnreadableRow, stored_count};
 use crate::schema::sms_conversations;
 use crate::subscriptions;
+
+/// What is due: in these words, which are those of the partial indexes.
+pub(crate) const QUEUED: &str = "d.state = 'queued' and d.run_at <= $3";
+pub(crate) const ABANDONED: &str = "d.state = 'running' and d.lease_expires_at <= $3";
 
 /// Takes what is due for each of some subscribers.
 pub(crate) async fn claim(
@@ -31,10 +39,8 @@ pub(crate) async fn claim(
     }
     conn.transaction(async |conn| {
         let conn = &*conn;
-        let (queued, abandoned) = try_join!(
-            lock_where("d.state = 'queued' and d.run_at <= $3", conn, claim),
-            lock_where("d.state = 'running' and d.lease_expires_at <= $3", conn, claim),
-        )?;
+        let (queued, abandoned) =
+            try_join!(lock_where(QUEUED, conn, claim), lock_where(ABANDONED, conn, claim),)?;
         let due = within_hands(queued.into_iter().chain(abandoned), claim);
         if due.is_empty() {
             return Ok(Vec::new());
@@ -76,13 +82,22 @@ fn claimed(
     })
 }
 
-/// Locks for each subscriber as much as it has hands for, in its order; of a conversation the first
-/// only. What another claim has locked is passed over.
 async fn lock_where(
     condition: &'static str,
     mut conn: &AsyncPgConnection,
     claim: &HookClaim,
 ) -> QueryResult<Vec<DueHookRow>> {
+    due_rows(condition, claim).load(&mut conn).await
+}
+
+/// Locks for each subscriber as much as it has hands for, in its order; of a conversation the first
+/// only. What another claim has locked is passed over.
+pub(crate) fn due_rows(
+    condition: &'static str,
+    claim: &HookClaim,
+) -> Prepared<impl Rows<Untyped> + use<>> {
+    let subscriptions: Vec<_> = claim.hands.iter().map(|hands| hands.subscription.0).collect();
+    let free: Vec<_> = claim.hands.iter().map(|hands| i64::from(hands.free)).collect();
     let lock = diesel::sql_query(format!(
         "select due.* from unnest($1, $2) as wanted (id, free) cross join lateral ( \
              select d.subscription_id, d.transaction, d.place, d.state, d.attempts, d.failures, \
@@ -97,14 +112,10 @@ async fn lock_where(
              order by d.run_at, d.place limit wanted.free for no key update skip locked \
          ) due"
     ))
-    .bind::<Array<SqlUuid>, _>(
-        claim.hands.iter().map(|hands| hands.subscription.0).collect::<Vec<_>>(),
-    )
-    .bind::<Array<BigInt>, _>(
-        claim.hands.iter().map(|hands| i64::from(hands.free)).collect::<Vec<_>>(),
-    )
+    .bind::<Array<SqlUuid>, _>(subscriptions)
+    .bind::<Array<BigInt>, _>(free)
     .bind::<Timestamptz, _>(OffsetDateTime::from(claim.at));
-    Prepared(lock).load(&mut conn).await
+    Prepared(lock)
 }
 
 fn within_hands(due: impl Iterator<Item = DueHookRow>, claim: &HookClaim) -> Vec<DueHookRow> {
@@ -261,21 +272,32 @@ pub(crate) async fn list(
     mut conn: &AsyncPgConnection,
     query: &HookQuery,
 ) -> QueryResult<Vec<HookView>> {
-    let page = diesel::sql_query(
-        "select d.transaction, d.place, e.id, e.type, e.conversation_id, e.message_id, d.state, \
-             d.attempts, d.status_code, d.last_error, d.run_at, e.created_at, d.finished_at \
-         from sms_event_deliveries d \
-         join sms_events e on e.transaction = d.transaction and e.place = d.place \
-         where d.subscription_id = $1 and ($2 is null or d.state = $2) and d.place < $3 \
-         order by d.place desc limit $4",
-    )
-    .bind::<SqlUuid, _>(query.subscription.0)
-    .bind::<Nullable<Text>, _>(query.state.map(domain::hook::HookState::as_str))
-    .bind::<BigInt, _>(query.before.unwrap_or(i64::MAX))
-    .bind::<BigInt, _>(i64::from(query.limit));
-    let rows: Vec<HookViewRow> = Prepared(page).load(&mut conn).await?;
+    let rows: Vec<HookViewRow> = listed_rows(query).load(&mut conn).await?;
     let views = rows.into_iter().map(HookView::try_from);
     Ok(views.collect::<Result<_, UnreadableRow>>()?)
+}
+
+/// The state is a word of the text and not a parameter: it is a word of the partial indexes. The page
+/// is cut before the events are joined, of which the planner does not know that each is there.
+pub(crate) fn listed_rows(query: &HookQuery) -> Prepared<impl Rows<Untyped>> {
+    let of_state = query.state.map(|state| format!("and d.state = '{}'", state.as_str()));
+    let page = format!(
+        "select d.transaction, d.place, e.id, e.type, e.conversation_id, e.message_id, d.state, \
+             d.attempts, d.status_code, d.last_error, d.run_at, e.created_at, d.finished_at \
+         from ( \
+             select * from sms_event_deliveries d \
+             where d.subscription_id = $1 and d.place < $2 {} \
+             order by d.place desc limit $3 \
+         ) d \
+         join sms_events e on e.transaction = d.transaction and e.place = d.place \
+         order by d.place desc",
+        of_state.unwrap_or_default()
+    );
+    let page = diesel::sql_query(page)
+        .bind::<SqlUuid, _>(query.subscription.0)
+        .bind::<BigInt, _>(query.before.unwrap_or(i64::MAX))
+        .bind::<BigInt, _>(i64::from(query.limit));
+    Prepared(page)
 }
 
 #[derive(QueryableByName)]
@@ -330,25 +352,46 @@ pub(crate) async fn redeliver(
     Ok(Redelivered { queued, next: last.filter(|_| more) })
 }
 
-/// Gives up what could not be told for too long.
-pub(crate) async fn park_overdue(
-    mut conn: &AsyncPgConnection,
+/// Gives up what could not be told for too long. Rows that somebody else has locked are passed over.
+pub(crate) async fn park_overdue(conn: &mut AsyncPgConnection, what: &Overdue) -> QueryResult<u64> {
+    conn.transaction(async |conn| {
+        let conn = &*conn;
+        let (queued, waiting) = try_join!(
+            park(PARK_QUEUED, what.queued, conn, what),
+            park(PARK_WAITING, what.waiting, conn, what)
+        )?;
+        Ok(queued + waiting)
+    })
+    .await
+}
+
+const PARK_QUEUED: &str = "update sms_event_deliveries set state = 'parked', finished_at = $2, \
+         last_error = coalesce(last_error, 'overdue') \
+     where (subscription_id, place) in ( \
+         select subscription_id, place from sms_event_deliveries \
+         where state = 'queued' and since < $1 \
+         order by subscription_id, place limit $3 for no key update skip locked \
+     )";
+
+const PARK_WAITING: &str = "update sms_event_deliveries set state = 'parked', finished_at = $2, \
+         last_error = coalesce(last_error, 'no_tenant') \
+     where (subscription_id, place) in ( \
+         select d.subscription_id, d.place from sms_event_deliveries d \
+         join sms_events e on e.transaction = d.transaction and e.place = d.place \
+         where d.state = 'waiting' and e.created_at < $1 \
+         order by d.subscription_id, d.place limit $3 for no key update of d skip locked \
+     )";
+
+async fn park(
+    statement: &'static str,
     before: Timestamp,
-    at: Timestamp,
-    limit: u32,
+    mut conn: &AsyncPgConnection,
+    what: &Overdue,
 ) -> QueryResult<u64> {
-    let park = diesel::sql_query(
-        "update sms_event_deliveries set state = 'parked', finished_at = $2, \
-             last_error = coalesce(last_error, 'overdue') \
-         where (subscription_id, place) in ( \
-             select subscription_id, place from sms_event_deliveries \
-             where state = 'queued' and since < $1 \
-             order by subscription_id, place limit $3 for no key update skip locked \
-         )",
-    )
-    .bind::<Timestamptz, _>(OffsetDateTime::from(before))
-    .bind::<Timestamptz, _>(OffsetDateTime::from(at))
-    .bind::<BigInt, _>(i64::from(limit));
+    let park = diesel::sql_query(statement)
+        .bind::<Timestamptz, _>(OffsetDateTime::from(before))
+        .bind::<Timestamptz, _>(OffsetDateTime::from(what.at))
+        .bind::<BigInt, _>(i64::from(what.limit));
     Ok(count(Prepared(park).execute(&mut conn).await?))
 }
 

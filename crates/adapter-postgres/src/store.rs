@@ -17,7 +17,7 @@ use domain::ports::{
     ConversationTally, EventStore, EventSweep, HistoryStore, HookClaim, HookEnd, HookQuery,
     HookView, Housekeeping, Imported, JobClaim, JobQuery, JobQueue, JobRetried, JobRetry, JobView,
     ListClaim, ListProgress, ListRun, LookupKept, LookupResult, MessageKey, MessagePage,
-    MessageQuery, MessageStore, NewInbound, NewOutbound, NewStatusEvent, OutboundStore,
+    MessageQuery, MessageStore, NewInbound, NewOutbound, NewStatusEvent, OutboundStore, Overdue,
     Reconciliation, Recorded, Redelivered, Redelivery, StatusRecorded, StoreError,
     SubscriptionChange, Survey, Surveyor, Swept, ThreadPage, ThreadQuery,
 };
@@ -384,13 +384,8 @@ impl EventStore for PgStore {
     }
 
     #[tracing::instrument(name = "pg.park_overdue", skip_all)]
-    async fn park_overdue(
-        &self,
-        before: Timestamp,
-        at: Timestamp,
-        limit: u32,
-    ) -> Result<u64, StoreError> {
-        self.pool.run(async |conn| hooks::park_overdue(conn, before, at, limit).await).await
+    async fn park_overdue(&self, what: &Overdue) -> Result<u64, StoreError> {
+        self.pool.run(async |conn| hooks::park_overdue(conn, what).await).await
     }
 
     #[tracing::instrument(name = "pg.sweep_events", skip_all)]

@@ -48,8 +48,8 @@ pub(crate) async fn change(
             let Some(known) = lock(conn, id).await? else {
                 return Ok(Changed::NotFound);
             };
-            if known.configured && change.configured.is_none() {
-                return Ok(Changed::Configured);
+            if let Some(refusal) = change.refusal(&known) {
+                return Ok(refusal);
             }
             let after = change.applied(&known);
             let update = diesel::update(sms_subscriptions::table.find(id.0))

@@ -7,8 +7,8 @@ use domain::conversation::ConversationId;
 use domain::event::EventCursor;
 use domain::hook::{ClaimedHook, HookEnding, HookState, HookTicket};
 use domain::ports::{
-    ConversationKey, EventSweep, Hands, HookClaim, HookEnd, HookQuery, HookView, Redelivered,
-    Redelivery,
+    ConversationKey, EventSweep, Hands, HookClaim, HookEnd, HookQuery, HookView, Overdue,
+    Redelivered, Redelivery,
 };
 use domain::subscription::Subscription;
 use domain::timestamp::Timestamp;
@@ -45,11 +45,19 @@ const RELEASE_WAITING: &str = "
     update sms_event_deliveries set state = 'queued', run_at = ?2, since = ?2
     where conversation_id = ?1 and state = 'waiting'";
 
-const PARK_OVERDUE: &str = "
+const PARK_QUEUED: &str = "
     update sms_event_deliveries
     set state = 'parked', finished_at = ?2, last_error = coalesce(last_error, 'overdue')
     where rowid in (
         select rowid from sms_event_deliveries where state = 'queued' and since < ?1 limit ?3
+    )";
+
+const PARK_WAITING: &str = "
+    update sms_event_deliveries
+    set state = 'parked', finished_at = ?2, last_error = coalesce(last_error, 'no_tenant')
+    where rowid in (
+        select d.rowid from sms_event_deliveries d cross join sms_events e on e.place = d.place
+        where d.state = 'waiting' and e.created_at < ?1 limit ?3
     )";
 
 const SWEEP_TOLD: &str = "
@@ -246,17 +254,16 @@ fn tell_again(
 }
 
 /// Gives up what could not be told for too long.
-pub(crate) fn park_overdue(
-    conn: &mut SqliteConnection,
-    before: Timestamp,
-    at: Timestamp,
-    limit: u32,
-) -> Result<u64, Failure> {
-    let park = sql_query(PARK_OVERDUE)
-        .bind::<Text, _>(before.to_string())
-        .bind::<Text, _>(at.to_string())
-        .bind::<BigInt, _>(i64::from(limit));
-    Ok(count(Prepared(park).execute(conn)?))
+pub(crate) fn park_overdue(conn: &mut SqliteConnection, what: &Overdue) -> Result<u64, Failure> {
+    let mut parked = 0;
+    for (statement, before) in [(PARK_QUEUED, what.queued), (PARK_WAITING, what.waiting)] {
+        let park = sql_query(statement)
+            .bind::<Text, _>(before.to_string())
+            .bind::<Text, _>(what.at.to_string())
+            .bind::<BigInt, _>(i64::from(what.limit));
+        parked += count(Prepared(park).execute(conn)?);
+    }
+    Ok(parked)
 }
 
 /// Deletes old events with what anybody was to be told of them, and what was told long ago.
@@ -292,5 +299,12 @@ mod tests {
             assert!(plan.contains(&index), "{plan}");
         }
         assert!(!plan.contains("SCAN d"), "{plan}");
+    }
+
+    #[test]
+    fn what_waits_is_found_without_a_look_at_what_does_not() {
+        let plan = plan(PARK_WAITING);
+        assert!(plan.contains("sms_event_deliveries_waiting"), "{plan}");
+        assert!(!plan.contains("SCAN e"), "{plan}");
     }
 }

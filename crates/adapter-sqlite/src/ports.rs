@@ -15,7 +15,7 @@ use domain::ports::{
     ConversationTally, EventStore, EventSweep, HistoryStore, HookClaim, HookEnd, HookQuery,
     HookView, Housekeeping, Imported, JobClaim, JobQuery, JobQueue, JobRetried, JobRetry, JobView,
     ListClaim, ListProgress, ListRun, LookupKept, LookupResult, MessageKey, MessagePage,
-    MessageQuery, MessageStore, NewInbound, NewOutbound, NewStatusEvent, OutboundStore,
+    MessageQuery, MessageStore, NewInbound, NewOutbound, NewStatusEvent, OutboundStore, Overdue,
     Reconciliation, Recorded, Redelivered, Redelivery, StatusRecorded, StoreError,
     SubscriptionChange, Survey, Surveyor, Swept, ThreadPage, ThreadQuery,
 };
@@ -363,13 +363,9 @@ impl EventStore for SqliteStore {
     }
 
     #[tracing::instrument(name = "sqlite.park_overdue", skip_all)]
-    async fn park_overdue(
-        &self,
-        before: Timestamp,
-        at: Timestamp,
-        limit: u32,
-    ) -> Result<u64, StoreError> {
-        self.write(move |conn| hooks::park_overdue(conn, before, at, limit)).await
+    async fn park_overdue(&self, what: &Overdue) -> Result<u64, StoreError> {
+        let what = *what;
+        self.write(move |conn| hooks::park_overdue(conn, &what)).await
     }
 
     #[tracing::instrument(name = "sqlite.sweep_events", skip_all)]

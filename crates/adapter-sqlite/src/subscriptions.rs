@@ -39,8 +39,8 @@ pub(crate) fn change(
     let Some(known) = find(conn, id)? else {
         return Ok(Changed::NotFound);
     };
-    if known.configured && change.configured.is_none() {
-        return Ok(Changed::Configured);
+    if let Some(refusal) = change.refusal(&known) {
+        return Ok(refusal);
     }
     let after = change.applied(&known);
     match write(conn, &after) {

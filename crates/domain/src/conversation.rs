@@ -137,7 +137,8 @@ impl Conversation {
     /// The conversation with another workflow. `None` where somebody else changed it first.
     #[must_use]
     pub fn annotated(&self, change: &Annotation) -> Option<Self> {
-        if change.if_version.is_some_and(|version| version != self.workflow_version) {
+        let seen = change.if_versions.as_ref();
+        if seen.is_some_and(|versions| !versions.contains(&self.workflow_version)) {
             return None;
         }
         let changed = self.with_workflow(change.workflow_type.clone(), change.workflow_id.clone());

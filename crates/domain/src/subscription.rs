@@ -37,8 +37,8 @@ pub struct Subscription {
     pub id: SubscriptionId,
     /// What people call it; no two have the same.
     pub name: String,
-    /// Where it is told. May hold a token in its path or query, so it is never logged.
-    pub url: String,
+    /// Where it is told.
+    pub url: HookUrl,
     /// What it wants.
     pub wants: Wants,
     /// In which form.
@@ -90,6 +90,39 @@ impl Default for Wants {
             tenant: None,
             direction: None,
             when_identified: false,
+        }
+    }
+}
+
+/// What somebody changes of what a subscriber wants. An outer `None` leaves a field as it is, an inner
+/// one empties it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct WantsEdit {
+    /// Events of these kinds.
+    pub kinds: Option<Vec<EventKind>>,
+    /// Whether of every status.
+    pub all_statuses: Option<bool>,
+    /// The kind of workflow.
+    pub workflow_type: Option<Option<String>>,
+    /// Whether the tenant must be known.
+    pub tenant: Option<Option<TenantWanted>>,
+    /// Which way messages go.
+    pub direction: Option<Option<Direction>>,
+    /// Whether it is told once a tenant is found.
+    pub when_identified: Option<bool>,
+}
+
+impl WantsEdit {
+    /// What it wants after that.
+    #[must_use]
+    pub fn applied(&self, to: &Wants) -> Wants {
+        Wants {
+            kinds: self.kinds.clone().unwrap_or_else(|| to.kinds.clone()),
+            all_statuses: self.all_statuses.unwrap_or(to.all_statuses),
+            workflow_type: self.workflow_type.clone().unwrap_or_else(|| to.workflow_type.clone()),
+            tenant: self.tenant.unwrap_or(to.tenant),
+            direction: self.direction.unwrap_or(to.direction),
+            when_identified: self.when_identified.unwrap_or(to.when_identified),
         }
     }
 }
@@ -153,6 +186,32 @@ impl Format {
             Self::Standard => &EventKind::ALL,
             Self::Orchestrator => &[EventKind::Received],
         }
+    }
+}
+
+/// Where a subscriber is told. May hold a token in its path or query: `Debug` does not show it, and it
+/// is never logged.
+#[derive(Clone, PartialEq, Eq)]
+pub struct HookUrl(String);
+
+impl HookUrl {
+    /// That address. Whoever calls it has checked it
+    /// ([`HookSender::check_url`](crate::ports::HookSender::check_url)).
+    #[must_use]
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// The address: for the call, for the store, and for whoever may read subscriptions.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for HookUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("HookUrl(..)")
     }
 }
 

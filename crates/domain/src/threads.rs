@@ -70,7 +70,7 @@ impl Threads {
 
     /// Changes what the callers run in a conversation; `key` as for
     /// [`conversation`](Self::conversation). An outer `None` leaves a field as it is, an inner one
-    /// empties it; `if_version`: only if it is still that [`Conversation::workflow_version`].
+    /// empties it; `if_versions`: only if [`Conversation::workflow_version`] is one of these.
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::Validation`] where a text is too long, and
@@ -80,13 +80,13 @@ impl Threads {
         key: &str,
         workflow_type: Option<Option<String>>,
         workflow_id: Option<Option<String>>,
-        if_version: Option<u32>,
+        if_versions: Option<Vec<u32>>,
     ) -> Result<Annotated, Error> {
         let change = Annotation {
             key: self.resolved(key).await?,
             workflow_type: changed("workflow_type", workflow_type)?,
             workflow_id: changed("workflow_id", workflow_id)?,
-            if_version,
+            if_versions,
             at: self.clock.now(),
         };
         match self.conversations.annotate_conversation(&change).await? {

@@ -1,5 +1,6 @@
 //! Examples of requests and answers.
 
+use domain::event::EventKind;
 use serde_json::{Value, json};
 
 /// Of a message, a job.
@@ -173,19 +174,14 @@ pub(super) fn redelivery() -> Value {
     json!({ "id": ID, "queued": 12 })
 }
 
-pub(super) fn message_event() -> Value {
-    event("message.received", json!({ "message": plain_message("received", None) }))
-}
-
-pub(super) fn identified_event() -> Value {
-    event("conversation.identified", json!({ "previous_tenant_id": null }))
-}
-
-pub(super) fn language_event() -> Value {
-    event("conversation.language_changed", json!({ "previous_language": "unknown" }))
-}
-
-fn event(kind: &str, more: Value) -> Value {
+pub(super) fn event(kind: EventKind) -> Value {
+    let more = match kind {
+        EventKind::Received => json!({ "message": received_message() }),
+        EventKind::Sent => json!({ "message": plain_message("queued", None) }),
+        EventKind::Status => json!({ "message": plain_message("delivered", None) }),
+        EventKind::Identified => json!({ "previous_tenant_id": null }),
+        EventKind::LanguageChanged => json!({ "previous_language": "unknown" }),
+    };
     let data = json!({
         "conversation_id": CONVERSATION,
         "phone_number_canonical": "+18605550199",
@@ -194,7 +190,7 @@ fn event(kind: &str, more: Value) -> Value {
         "workflow_id": null,
         "language_detected": "en",
     });
-    json!({ "id": ID, "type": kind, "timestamp": AT, "data": with(data, more) })
+    json!({ "id": ID, "type": kind.as_str(), "timestamp": AT, "data": with(data, more) })
 }
 
 pub(super) fn orchestrator_hook() -> Value {
@@ -209,7 +205,7 @@ pub(super) fn orchestrator_hook() -> Value {
 }
 
 pub(super) fn stream() -> String {
-    format!("id: 1795-3\nevent: message.received\ndata: {}\n\n", message_event())
+    format!("id: 1795-3\nevent: message.received\ndata: {}\n\n", event(EventKind::Received))
 }
 
 pub(super) fn jobs() -> Value {
@@ -383,6 +379,19 @@ fn plain_message(status: &str, error: Option<&str>) -> Value {
         "timestamp": AT,
         "sender": "system",
     })
+}
+
+fn received_message() -> Value {
+    let told = json!({
+        "direction": "inbound",
+        "from_number": "+18605550199",
+        "to_number": "+18605550100",
+        "message_content": "My sink is leaking",
+        "content": "My sink is leaking",
+        "media": [{ "url": "https://api.twilio.com/media/1", "content_type": "image/jpeg" }],
+        "sender": "tenant",
+    });
+    with(plain_message("received", None), told)
 }
 
 fn with(mut base: Value, more: Value) -> Value {

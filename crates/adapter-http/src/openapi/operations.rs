@@ -1,5 +1,6 @@
 //! What each endpoint takes and gives.
 
+use domain::event::EventKind;
 use serde_json::{Map, Value, json};
 
 use super::examples;
@@ -192,7 +193,7 @@ fn threads() -> Vec<Operation> {
             tag: "reading",
             summary: "Change what runs in a conversation.",
             description: "Changes workflow_type and workflow_id. With the ETag of an earlier answer as \
-                          If-Match, only if nobody has changed them since.",
+                          If-Match, only if nobody has changed them since; of several, one must fit.",
             proof: Proof::Key(Scope::Write),
             parameters: vec![
                 conversation_key(),
@@ -201,7 +202,7 @@ fn threads() -> Vec<Operation> {
                     "The ETag of what the caller has seen.",
                     &json!({
                         "type": "string",
-                        "anyOf": [{ "const": "*" }, { "pattern": "^\"[0-9]{1,9}\"$" }],
+                        "anyOf": [{ "const": "*" }, { "pattern": "^\"[0-9]{1,9}\"(, ?\"[0-9]{1,9}\")*$" }],
                     }),
                     "*",
                 ),
@@ -299,7 +300,7 @@ fn telling() -> Vec<Operation> {
 }
 
 fn stream() -> Operation {
-    let types = domain::event::EventKind::ALL.map(domain::event::EventKind::as_str);
+    let types = EventKind::ALL.map(EventKind::as_str);
     let types = format!("^({0})(,({0}))*$", types.join("|").replace('.', "\\."));
     Operation {
         method: "get",
@@ -309,7 +310,8 @@ fn stream() -> Operation {
         summary: "Follow what happens.",
         description: "Server-sent events, as a browser's `EventSource` reads them: every event, also \
                       each status on the way. Their `id` given as `Last-Event-ID` goes on behind it; \
-                      without, the stream begins now. The answer does not end by itself.",
+                      without, and where it is ahead of the stream because the database was restored, the \
+                      stream begins now. The answer does not end by itself.",
         proof: Proof::Key(Scope::Read),
         parameters: vec![
             filter(
@@ -540,39 +542,44 @@ pub(super) fn calls() -> Value {
             },
         } })
     };
-    let signed = "Signed as the Standard Webhooks specification says. At least once, and of one \
-                  conversation in order.";
-    json!({
-        "message": call(
-            "tellMessage",
-            "A message was received, sent, or got further.",
-            signed,
+    let mut calls = Map::new();
+    for kind in EventKind::ALL {
+        let (id, summary, schema) = told(kind);
+        let told = call(id, summary, SIGNED, schema, examples::event(kind));
+        calls.insert(kind.as_str().to_owned(), told);
+    }
+    let orchestrator = call(
+        "tellOrchestrator",
+        "Somebody texted us, in the orchestrator's form.",
+        "For subscriptions with the format `orchestrator`. Told once: again only where the call \
+         surely was not begun, or after 429 and 503.",
+        "OrchestratorHook",
+        examples::orchestrator_hook(),
+    );
+    calls.insert("orchestrator".to_owned(), orchestrator);
+    Value::Object(calls)
+}
+
+const SIGNED: &str = "Signed as the Standard Webhooks specification says. At least once, and of one \
+                      conversation in order.";
+
+/// The id of the call, what it is about, and its schema.
+fn told(kind: EventKind) -> (&'static str, &'static str, &'static str) {
+    match kind {
+        EventKind::Received => ("tellReceived", "Somebody texted us.", "MessageEvent"),
+        EventKind::Sent => ("tellSent", "Twilio took a text from us.", "MessageEvent"),
+        EventKind::Status => (
+            "tellStatus",
+            "A text is delivered, undelivered or failed; with `all_statuses`, every step.",
             "MessageEvent",
-            examples::message_event(),
         ),
-        "conversation.identified": call(
-            "tellIdentified",
-            "A conversation got a tenant, or another one.",
-            signed,
-            "IdentifiedEvent",
-            examples::identified_event(),
-        ),
-        "conversation.language_changed": call(
-            "tellLanguage",
-            "A conversation is in another language.",
-            signed,
-            "LanguageChangedEvent",
-            examples::language_event(),
-        ),
-        "orchestrator": call(
-            "tellOrchestrator",
-            "Somebody texted us, in the orchestrator's form.",
-            "For subscriptions with the format `orchestrator`. Told once: again only where the call \
-             surely was not begun, or after 429 and 503.",
-            "OrchestratorHook",
-            examples::orchestrator_hook(),
-        ),
-    })
+        EventKind::Identified => {
+            ("tellIdentified", "A conversation got a tenant, or another one.", "IdentifiedEvent")
+        }
+        EventKind::LanguageChanged => {
+            ("tellLanguage", "A conversation is in another language.", "LanguageChangedEvent")
+        }
+    }
 }
 
 fn operating() -> Vec<Operation> {

@@ -55,7 +55,16 @@ async fn only_what_the_caller_has_seen_is_changed() {
         assert_eq!(answer.json()["error"]["code"], "sms.validation_error");
     }
     assert_eq!(ask_of(&services, change("*", "3")).await.status, 200);
-    for wrong in ["\"1\", \"2\"", "1", "", "\"1"] {
+    let now = etag(&ask_of(&services, get(PATH)).await);
+    let several = format!("\"never, given\", W/\"x\" , ,{now}");
+    assert_eq!(ask_of(&services, change(&several, "4")).await.status, 200);
+    for outdated in [several.as_str(), &format!("{seen}, \"x\""), &format!("W/{now}, {seen}")] {
+        assert_eq!(ask_of(&services, change(outdated, "5")).await.status, 412, "{outdated}");
+    }
+    let lines = change(&seen, "3").append_header(("if-match", "\"2\""));
+    let lines = lines.append_header(("if-match", etag(&ask_of(&services, get(PATH)).await)));
+    assert_eq!(ask_of(&services, lines).await.status, 200);
+    for wrong in ["1", "", ",", "\"1", "\"1\" \"2\"", "\"1\", 2", "*, \"1\"", "w/\"1\""] {
         let answer = ask_of(&services, change(wrong, "4")).await;
         assert_eq!(answer.status, 400, "{wrong}");
         assert_eq!(answer.json()["error"]["details"]["field"], "If-Match");

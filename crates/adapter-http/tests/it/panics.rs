@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use adapter_http::{Access, Cors};
 use domain::ports::{MockJobQueue, MockMessageStore, MockOutboundStore};
 use domain::testing::{SteppingClock, fixture};
 use serde_json::json;
@@ -20,9 +21,17 @@ fn is_the_envelope(answer: &Answer) {
 #[actix_web::test]
 async fn a_panic_has_the_envelope_of_every_error() {
     // A mock without expectations panics when it is called.
-    let services = services(Arc::new(MockMessageStore::new()), gate());
+    let mut services = services(Arc::new(MockMessageStore::new()), gate());
+    let site = "https://dashboard.example.com";
+    services.cors = Cors::Origins(vec![site.to_owned()]);
+    services.access = Access::Open;
     let request = get("/messages/SM1").insert_header(("x-request-id", "abc-1"));
-    is_the_envelope(&ask_of(&services, request).await);
+    let answer = ask_of(&services, request.insert_header(("origin", site))).await;
+    is_the_envelope(&answer);
+    // So that a page can show the id.
+    assert_eq!(answer.headers.get("access-control-allow-origin").unwrap(), site);
+    assert_eq!(answer.headers.get("vary").unwrap(), "Origin");
+    assert!(answer.headers.contains_key("access-control-expose-headers"));
 }
 
 #[actix_web::test]

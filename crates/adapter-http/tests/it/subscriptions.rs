@@ -8,8 +8,8 @@ use actix_web::body::MessageBody;
 use actix_web::test::{self, TestRequest};
 use actix_web::{App, middleware};
 use adapter_http::{Services, configure, envelope, spell_event};
-use domain::event::EventCursor;
-use domain::ports::{EventStore, MessageStore};
+use domain::event::{EventCursor, EventKind};
+use domain::ports::{Acceptance, ConversationStore, EventStore, MessageStore, OutboundStore};
 use domain::testing::{InMemoryStore, fixture};
 use futures_util::future::poll_fn;
 use serde_json::{Value, json};
@@ -163,6 +163,13 @@ async fn subscriptions_are_for_operators_and_the_stream_for_readers() {
 #[actix_web::test]
 async fn every_kind_of_event_has_its_shape() {
     let (store, _) = store();
+    insta::assert_json_snapshot!("events", events_of_every_kind(&store).await);
+    let events = store.read_events(EventCursor::default(), 9).await.unwrap();
+    assert!(!spell_event(&events[0]).contains('\n'), "one line");
+}
+
+/// A text from us that is sent and delivered, and one to us that begins and names a conversation.
+async fn events_of_every_kind(store: &InMemoryStore) -> Vec<Value> {
     store.record_inbound(&fixture::inbound(1, "+18605550199")).await.unwrap();
     let found = domain::ports::LookupResult {
         is_ambiguous: false,
@@ -172,12 +179,70 @@ async fn every_kind_of_event_has_its_shape() {
         at: fixture::at(9),
         language_job: domain::job::JobId(fixture::uuid(7)),
     };
-    domain::ports::ConversationStore::record_lookup(store.as_ref(), &found).await.unwrap();
+    store.record_lookup(&found).await.unwrap();
+    let accepted = store.accept_outbound(&fixture::new_outbound(2, "+18605550111")).await.unwrap();
+    let Acceptance::New { job: Some(job), .. } = accepted else {
+        unreachable!("it waits for nobody")
+    };
+    store.begin_attempt(&fixture::attempt(2, &job)).await.unwrap();
+    let sent = fixture::attempt_end(2, &job, fixture::accepted(2));
+    store.record_attempt(&sent).await.unwrap();
+    store.record_status(&fixture::status(6, 2, "delivered", None)).await.unwrap();
     let events = store.read_events(EventCursor::default(), 9).await.unwrap();
-    let told: Vec<Value> =
-        events.iter().map(|event| serde_json::from_str(&spell_event(event)).unwrap()).collect();
-    insta::assert_json_snapshot!("events", told);
-    assert!(!spell_event(&events[0]).contains('\n'), "one line");
+    events.iter().map(|event| serde_json::from_str(&spell_event(event)).unwrap()).collect()
+}
+
+/// Whether both have the same fields, and in them the same kind of thing or `null`.
+fn has_shape_of(example: &Value, told: &Value) -> bool {
+    match (example, told) {
+        (Value::Object(example), Value::Object(told)) => {
+            example.keys().eq(told.keys())
+                && example.iter().all(|(name, value)| has_shape_of(value, &told[name]))
+        }
+        (Value::Array(example), Value::Array(told)) => {
+            let first = example.first();
+            told.iter().all(|each| first.is_none_or(|first| has_shape_of(first, each)))
+        }
+        (Value::Null, other) | (other, Value::Null) => !other.is_object() && !other.is_array(),
+        (example, told) => {
+            (example.is_string(), example.is_number(), example.is_boolean())
+                == (told.is_string(), told.is_number(), told.is_boolean())
+        }
+    }
+}
+
+#[actix_web::test]
+async fn the_document_has_an_example_of_every_event_that_is_shaped_as_what_is_told() {
+    let (store, services) = store();
+    let told = events_of_every_kind(&store).await;
+    let document = ask_of(&services, get("/openapi.json")).await.json();
+    for kind in EventKind::ALL.map(EventKind::as_str) {
+        let example = &document["webhooks"][kind]["post"]["requestBody"]["content"]["application/json"]
+            ["example"];
+        assert_eq!(example["type"], kind, "the document has {kind}");
+        let told: Vec<_> = told.iter().filter(|told| told["type"] == kind).collect();
+        assert!(!told.is_empty(), "{kind} was told");
+        for told in told {
+            assert!(has_shape_of(example, told), "{example:#} {told:#}");
+            let way = |event: &Value| event["data"]["message"]["direction"].clone();
+            assert_eq!(way(example), way(told), "{kind}");
+        }
+    }
+}
+
+#[test]
+fn another_shape_is_seen() {
+    let example = json!({ "a": "x", "b": null, "c": [{ "d": 1 }] });
+    assert!(has_shape_of(&example, &json!({ "a": null, "b": "y", "c": [] })));
+    for other in [
+        json!({ "a": "x", "b": null }),
+        json!({ "a": 1, "b": null, "c": [] }),
+        json!({ "a": "x", "b": {}, "c": [] }),
+        json!({ "a": "x", "b": null, "c": [{ "d": "1" }] }),
+        json!({ "a": "x", "b": null, "c": [], "more": 1 }),
+    ] {
+        assert!(!has_shape_of(&example, &other), "{other}");
+    }
 }
 
 #[actix_web::test]
@@ -246,6 +311,27 @@ async fn a_stream_begins_now_and_goes_on_behind_what_was_seen() {
     };
     let (text, ()) = tokio::join!(pieces(&services, get("/events"), 2), live);
     assert!(text.contains("id: 0-3\nevent: message.received\n"), "{text}");
+}
+
+/// As after a database was restored from a backup.
+#[actix_web::test]
+async fn who_has_seen_what_is_ahead_of_the_stream_is_told_so_and_begins_now() {
+    let (store, services) = store();
+    store.record_inbound(&fixture::inbound(1, "+18605550199")).await.unwrap();
+    for ahead in ["0-3", "7-0"] {
+        let request = get("/events").insert_header(("last-event-id", ahead));
+        let mut stream = Stream::of(&services, request).await;
+        let greeting = stream.piece().await;
+        assert!(greeting.starts_with(": the id that was given is ahead"), "{greeting}");
+        assert!(greeting.ends_with("\nretry: 2000\nid: 0-2\n\n"), "{greeting}");
+    }
+    let ahead = get("/events").insert_header(("last-event-id", "7-0"));
+    let mut stream = Stream::of(&services, ahead).await;
+    stream.piece().await;
+    store.record_inbound(&fixture::inbound(2, "+18605550199")).await.unwrap();
+    assert!(stream.piece().await.starts_with("id: 0-3\nevent: message.received\n"));
+    let latest = get("/events").insert_header(("last-event-id", "0-2"));
+    assert_eq!(pieces(&services, latest, 1).await, "retry: 2000\nid: 0-2\n\n");
 }
 
 #[actix_web::test]

@@ -4,7 +4,8 @@ use diesel::prelude::*;
 use domain::event::EventKind;
 use domain::message::Direction;
 use domain::subscription::{
-    Format, Health, Secrets, SigningSecret, Subscription, SubscriptionId, TenantWanted, Wants,
+    Format, Health, HookUrl, Secrets, SigningSecret, Subscription, SubscriptionId, TenantWanted,
+    Wants,
 };
 use domain::timestamp::Timestamp;
 use time::OffsetDateTime;
@@ -58,7 +59,7 @@ impl From<&Subscription> for SubscriptionRow {
         Self {
             id: of.id.0,
             name: of.name.clone(),
-            url: of.url.clone(),
+            url: of.url.expose().to_owned(),
             events: of.wants.kinds.iter().map(word).collect(),
             all_statuses: of.wants.all_statuses,
             workflow_type: of.wants.workflow_type.clone(),
@@ -89,7 +90,7 @@ impl TryFrom<SubscriptionRow> for Subscription {
         Ok(Self {
             id: SubscriptionId(row.id),
             name: row.name,
-            url: row.url,
+            url: HookUrl::new(row.url),
             wants: Wants {
                 kinds: kinds.collect::<Result<_, _>>()?,
                 all_statuses: row.all_statuses,

@@ -6,14 +6,17 @@ use std::time::Duration;
 use adapter_postgres::PgStore;
 use domain::conversation::{Conversation, ConversationId};
 use domain::delivery::DeliveryStatus;
+use domain::event::EventCursor;
+use domain::hook::HookState;
 use domain::job::{JobId, JobState};
 use domain::language::Language;
 use domain::message::{Direction, MessageId};
 use domain::ports::{
-    ConversationCursor, ConversationQuery, ConversationStore, Cursor, JobQuery, MessageQuery,
-    MessageStore, Order, Reconciliation, Start, ThreadQuery,
+    ConversationCursor, ConversationQuery, ConversationStore, Cursor, EventStore, Hands, HookClaim,
+    HookQuery, JobQuery, MessageQuery, MessageStore, Order, Reconciliation, Start, ThreadQuery,
 };
 use domain::tenant::TenantId;
+use domain::testing::event_promises::subscription;
 use domain::testing::fixture::uuid;
 use domain::timestamp::Timestamp;
 use serde_json::Value;
@@ -357,5 +360,71 @@ async fn a_page_of_jobs_is_read_through_an_index_whatever_their_state() {
         let cost = Cost::of(&store.explain_jobs(&query).await);
         cost.expect_an_index(&format!("{query:?}"), rows);
         assert!(cost.blocks < u64::from(PAGE) * 10, "{query:?}: {cost:?}");
+    }
+}
+
+/// A subscriber that was told of nearly everything that happened, in all conversations in turn.
+async fn fill_events(store: &PgStore, outsider: &Client, size: &Size) {
+    store.create_subscription(&subscription(1)).await.unwrap();
+    let (conversations, rows) = (size.conversations, size.messages / 4);
+    let fill = format!(
+        "insert into sms_events (transaction, place, id, type, conversation_id, is_passing,
+             language_detected, created_at) overriding system value
+         select n / 10, n, md5('event' || n)::uuid, 'conversation.identified',
+             md5('conversation' || 1 + n % {conversations})::uuid, false, 'en',
+             'epoch'::timestamptz + n * interval '1 second'
+         from generate_series(1, {rows}) n;
+         insert into sms_event_deliveries (subscription_id, transaction, place, conversation_id,
+             state, since, run_at, lease_expires_at, finished_at)
+         select (select id from sms_subscriptions), transaction, place, conversation_id,
+             case when place % 50 > 4 then 'delivered' else (array['queued', 'running',
+                 'waiting', 'skipped', 'parked'])[1 + place % 50] end,
+             created_at, created_at, created_at, created_at
+         from sms_events;
+         vacuum analyze sms_events;
+         vacuum analyze sms_event_deliveries"
+    );
+    for statement in fill.split_inclusive(';') {
+        outsider.batch_execute(statement).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn what_subscribers_are_told_is_read_and_claimed_through_indexes() {
+    let size = size();
+    let (store, schema) = full_store(&size).await;
+    fill_events(&store, &schema.outsider().await, &size).await;
+    let subscription = subscription(1).id;
+    let rows = size.messages / 4;
+    for state in [None].into_iter().chain(HookState::ALL.map(Some)) {
+        for before in [None, Some(i64::from(rows) / 2)] {
+            let query = HookQuery { subscription, state, before, limit: PAGE };
+            let cost = Cost::of(&store.explain_hooks(&query).await);
+            cost.expect_an_index(&format!("{query:?}"), rows);
+            assert!(cost.blocks < u64::from(PAGE) * 30, "{query:?}: {cost:?}");
+        }
+    }
+    let (at, free) = (moment(rows * 2), PAGE);
+    let hands = Hands { subscription, free, lease_until: at };
+    let claim = HookClaim { hands: vec![hands], at };
+    let [queued, abandoned] = store.explain_hook_claims(&claim).await;
+    let (queued, abandoned) = (Cost::of(&queued), Cost::of(&abandoned));
+    queued.expect_an_index("a claim", rows);
+    assert!(queued.blocks < u64::from(PAGE) * 30, "{queued:?}");
+    // All that were abandoned are looked at: never more than there are hands.
+    abandoned.expect_an_index("a claim of what was abandoned", rows);
+}
+
+#[tokio::test]
+async fn the_stream_is_read_through_an_index_from_wherever_somebody_goes_on() {
+    let size = size();
+    let (store, schema) = full_store(&size).await;
+    fill_events(&store, &schema.outsider().await, &size).await;
+    for place in [0, 1, size.messages / 8] {
+        let place = i64::from(place);
+        let behind = EventCursor { transaction: place / 10, place };
+        let cost = Cost::of(&store.explain_events(behind, PAGE).await);
+        cost.expect_an_index("the stream", size.messages / 4);
+        assert!(cost.blocks < u64::from(PAGE) * 10, "{behind}: {cost:?}");
     }
 }

@@ -137,7 +137,7 @@ fn about_conversation(
                 key: ConversationKey::Id(id),
                 workflow_type: Some(Some(format!("w{turn}"))),
                 workflow_id: None,
-                if_version: None,
+                if_versions: None,
                 at: at(turn),
             };
             store.annotate_conversation(&change).await.map(drop)

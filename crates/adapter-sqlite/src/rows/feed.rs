@@ -9,7 +9,8 @@ use domain::language::Language;
 use domain::message::{Direction, Message, MessageId};
 use domain::ports::{HookEnd, HookView};
 use domain::subscription::{
-    Format, Health, Secrets, SigningSecret, Subscription, SubscriptionId, TenantWanted, Wants,
+    Format, Health, HookUrl, Secrets, SigningSecret, Subscription, SubscriptionId, TenantWanted,
+    Wants,
 };
 use domain::tenant::TenantId;
 use domain::text::Text;
@@ -307,7 +308,7 @@ impl TryFrom<&Subscription> for SubscriptionRow {
         Ok(Self {
             id: of.id.to_string(),
             name: of.name.clone(),
-            url: of.url.clone(),
+            url: of.url.expose().to_owned(),
             events: to_json(&words)?,
             all_statuses: of.wants.all_statuses,
             workflow_type: of.wants.workflow_type.clone(),
@@ -343,7 +344,7 @@ impl TryFrom<SubscriptionRow> for Subscription {
         Ok(Self {
             id: SubscriptionId(uuid(&row.id)?),
             name: row.name,
-            url: row.url,
+            url: HookUrl::new(row.url),
             wants: Wants {
                 kinds: kinds.collect::<Result<_, _>>()?,
                 all_statuses: row.all_statuses,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::hook::{ClaimedHook, HookEnding, HookRules, HookState, Pulse};
 use crate::ports::{
     Chance, Clock, EventStore, EventSweep, Hands, HookCall, HookClaim, HookEnd, HookOutcome,
-    HookSender, StoreError,
+    HookSender, Overdue, StoreError,
 };
 use crate::subscription::{Format, Subscription};
 
@@ -140,17 +140,23 @@ impl Hooks {
         timeout(Format::Standard).max(timeout(Format::Orchestrator))
     }
 
-    /// Gives up what could not be told for too long, also of subscribers that are left alone; gives
-    /// how much.
+    /// Gives up what could not be told for too long, also of subscribers that are left alone, and
+    /// what waits for a tenant until the last tenth of `keep_events`: that long it can be seen that
+    /// it was never told. Gives how much.
     ///
     /// # Errors
     /// [`StoreError`]: some is given up; try again later.
-    pub async fn park_overdue(&self) -> Result<u64, StoreError> {
+    pub async fn park_overdue(&self, keep_events: Duration) -> Result<u64, StoreError> {
         let at = self.ports.clock.now();
-        let before = at.before(self.rules.retry_for);
+        let what = Overdue {
+            queued: at.before(self.rules.retry_for),
+            waiting: at.before(keep_events / 10 * 9),
+            limit: BATCH,
+            at,
+        };
         let mut parked = 0;
         loop {
-            let batch = self.ports.store.park_overdue(before, at, BATCH).await?;
+            let batch = self.ports.store.park_overdue(&what).await?;
             parked += batch;
             if batch < u64::from(BATCH) {
                 return Ok(parked);

@@ -10,7 +10,8 @@ use crate::ports::{
     SubscriptionChange,
 };
 use crate::subscription::{
-    Format, Health, Secrets, SigningSecret, Subscription, SubscriptionId, TenantWanted, Wants,
+    Format, Health, HookUrl, Secrets, SigningSecret, Subscription, SubscriptionId, TenantWanted,
+    Wants, WantsEdit,
 };
 use crate::timestamp::Timestamp;
 use crate::workflow;
@@ -20,6 +21,8 @@ const MOST: usize = 100;
 /// The longest name, in characters, and the longest URL.
 const LONGEST_NAME: usize = 100;
 const LONGEST_URL: usize = 2000;
+/// So often a change is begun anew because somebody else was faster.
+const TRIES: u32 = 10;
 /// So many events are looked at in one step of telling again.
 const STEP: u32 = 1000;
 
@@ -38,7 +41,7 @@ pub struct Draft {
     /// What people call it.
     pub name: String,
     /// Where it is told.
-    pub url: String,
+    pub url: HookUrl,
     /// What it wants; of no kind: all that its format can tell.
     pub wants: Wants,
     /// In which form.
@@ -53,9 +56,9 @@ pub struct Edit {
     /// What people call it.
     pub name: Option<String>,
     /// Where it is told.
-    pub url: Option<String>,
+    pub url: Option<HookUrl>,
     /// What it wants.
-    pub wants: Option<Wants>,
+    pub wants: WantsEdit,
     /// In which form.
     pub format: Option<Format>,
     /// What calls are signed with from now on.
@@ -128,28 +131,41 @@ impl Subscriptions {
     /// As [`create`](Self::create), and [`Error::NotFound`]; [`Error::Refused`] where it stands in
     /// the configuration.
     pub async fn change(&self, id: SubscriptionId, edit: Edit) -> Result<Created, Error> {
-        let known = self.read(id).await?;
-        let format = edit.format.unwrap_or(known.format);
         let secret = self.new_secret(&edit)?;
-        let change = SubscriptionChange {
-            name: edit.name.map(|name| checked_name(&name)).transpose()?,
-            url: edit.url.map(|url| self.checked_url(url)).transpose()?,
-            wants: match (edit.wants, edit.format) {
-                (None, None) => None,
-                (wants, _) => Some(checked_wants(wants.unwrap_or(known.wants), format)?),
-            },
+        for _ in 0..TRIES {
+            let change = self.change_of(&self.read(id).await?, &edit, secret.clone())?;
+            return match self.store.change_subscription(id, &change).await? {
+                Changed::Done(subscription) => Ok(Created { subscription: *subscription, secret }),
+                Changed::NotFound => Err(Error::NotFound(Thing::Subscription)),
+                Changed::Configured => Err(Error::Refused(CONFIGURED)),
+                Changed::NameTaken => Err(Error::Refused(NAME_TAKEN)),
+                Changed::Outdated => continue,
+            };
+        }
+        Err(Error::Refused("others change it all the time: try again"))
+    }
+
+    /// What an edit comes to for a subscription as it is known: not for one that was changed since.
+    fn change_of(
+        &self,
+        known: &Subscription,
+        edit: &Edit,
+        secret: Option<SigningSecret>,
+    ) -> Result<SubscriptionChange, Error> {
+        let format = edit.format.unwrap_or(known.format);
+        let wanted = edit.wants.applied(&known.wants);
+        let is_other = wanted != known.wants || edit.format.is_some();
+        Ok(SubscriptionChange {
+            name: edit.name.as_deref().map(checked_name).transpose()?,
+            url: edit.url.clone().map(|url| self.checked_url(url)).transpose()?,
+            wants: is_other.then(|| checked_wants(wanted, format)).transpose()?,
             format: edit.format,
-            secret: secret.clone(),
+            secret,
             enabled: edit.enabled,
             configured: None,
+            seen: Some(known.updated_at),
             at: self.clock.now(),
-        };
-        match self.store.change_subscription(id, &change).await? {
-            Changed::Done(subscription) => Ok(Created { subscription: *subscription, secret }),
-            Changed::NotFound => Err(Error::NotFound(Thing::Subscription)),
-            Changed::Configured => Err(Error::Refused(CONFIGURED)),
-            Changed::NameTaken => Err(Error::Refused(NAME_TAKEN)),
-        }
+        })
     }
 
     /// Forgets one of them, and what it was to be told.
@@ -259,6 +275,7 @@ impl Subscriptions {
             secret: Some(new.secrets.current.clone()),
             enabled: Some(true),
             configured: Some(true),
+            seen: None,
             at: self.clock.now(),
         };
         self.store.change_subscription(known.id, &change).await?;
@@ -307,11 +324,11 @@ impl Subscriptions {
         Ok(secret)
     }
 
-    fn checked_url(&self, url: String) -> Result<String, Error> {
-        if url.len() > LONGEST_URL {
+    fn checked_url(&self, url: HookUrl) -> Result<HookUrl, Error> {
+        if url.expose().len() > LONGEST_URL {
             return Err(invalid("url", "must have at most 2000 characters").into());
         }
-        self.sender.check_url(&url).map_err(|reason| invalid("url", reason))?;
+        self.sender.check_url(url.expose()).map_err(|reason| invalid("url", reason))?;
         Ok(url)
     }
 }

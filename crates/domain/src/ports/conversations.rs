@@ -116,8 +116,8 @@ pub struct Annotation {
     pub workflow_type: Option<Option<String>>,
     /// The workflow.
     pub workflow_id: Option<Option<String>>,
-    /// Only if [`Conversation::workflow_version`] is this.
-    pub if_version: Option<u32>,
+    /// Only if [`Conversation::workflow_version`] is one of these.
+    pub if_versions: Option<Vec<u32>>,
     /// Now.
     pub at: Timestamp,
 }

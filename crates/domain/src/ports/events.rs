@@ -10,7 +10,9 @@ use crate::error::BoxError;
 use crate::event::{Event, EventCursor, EventKind, EventUuid};
 use crate::hook::{ClaimedHook, HookEnding, HookState, HookTicket, Pulse};
 use crate::message::MessageId;
-use crate::subscription::{Format, Secrets, SigningSecret, Subscription, SubscriptionId, Wants};
+use crate::subscription::{
+    Format, HookUrl, Secrets, SigningSecret, Subscription, SubscriptionId, Wants,
+};
 use crate::tenant::TenantId;
 use crate::timestamp::Timestamp;
 
@@ -38,7 +40,8 @@ pub trait EventStore: Send + Sync {
     /// All subscriptions, by name.
     async fn list_subscriptions(&self) -> Result<Vec<Subscription>, StoreError>;
 
-    /// Changes a subscription as [`SubscriptionChange::applied`] says, under a lock.
+    /// Changes a subscription as [`SubscriptionChange::applied`] says, unless there is a
+    /// [`refusal`](SubscriptionChange::refusal): both MUST be decided under one lock.
     async fn change_subscription(
         &self,
         id: SubscriptionId,
@@ -70,13 +73,9 @@ pub trait EventStore: Send + Sync {
     /// many were queued, and where to go on.
     async fn redeliver(&self, wish: &Redelivery) -> Result<Redelivered, StoreError>;
 
-    /// Parks what is queued and was first to be told before that time, at most `limit` of them.
-    async fn park_overdue(
-        &self,
-        before: Timestamp,
-        at: Timestamp,
-        limit: u32,
-    ) -> Result<u64, StoreError>;
+    /// Parks what could not be told in time, at most `limit` of each kind: with its last error, or
+    /// `overdue`, what is queued; with `no_tenant` what waits.
+    async fn park_overdue(&self, what: &Overdue) -> Result<u64, StoreError>;
 
     /// Deletes old events, and what subscribers were told of them, at most `limit` of each.
     async fn sweep_events(&self, what: &EventSweep) -> Result<u64, StoreError>;
@@ -88,7 +87,7 @@ pub struct SubscriptionChange {
     /// What people call it.
     pub name: Option<String>,
     /// Where it is told.
-    pub url: Option<String>,
+    pub url: Option<HookUrl>,
     /// What it wants.
     pub wants: Option<Wants>,
     /// In which form.
@@ -99,6 +98,8 @@ pub struct SubscriptionChange {
     pub enabled: Option<bool>,
     /// Whether it stands in the configuration now. `None`: only one that does not is changed.
     pub configured: Option<bool>,
+    /// Only if it was last changed then. `None`: however it is.
+    pub seen: Option<Timestamp>,
     /// Now.
     pub at: Timestamp,
 }
@@ -115,11 +116,22 @@ impl SubscriptionChange {
             secret: None,
             enabled: None,
             configured: None,
+            seen: None,
             at,
         }
     }
 
-    /// The subscription after it.
+    /// Why it may not be made of that subscription.
+    #[must_use]
+    pub fn refusal(&self, known: &Subscription) -> Option<Changed> {
+        if known.configured && self.configured.is_none() {
+            return Some(Changed::Configured);
+        }
+        self.seen.is_some_and(|seen| seen != known.updated_at).then_some(Changed::Outdated)
+    }
+
+    /// The subscription after it. Its time of change moves on with every change, also of one instant:
+    /// [`seen`](Self::seen) tells versions apart by it.
     #[must_use]
     pub fn applied(&self, to: &Subscription) -> Subscription {
         let mut after = to.clone();
@@ -140,7 +152,7 @@ impl SubscriptionChange {
             }
         }
         if after != *to {
-            after.updated_at = to.updated_at.max(self.at);
+            after.updated_at = to.updated_at.after(Duration::from_micros(1)).max(self.at);
         }
         after
     }
@@ -155,6 +167,8 @@ pub enum Changed {
     NotFound,
     /// It stands in the configuration.
     Configured,
+    /// Somebody else has changed it since it was seen.
+    Outdated,
     /// Another has that name.
     NameTaken,
 }
@@ -262,6 +276,19 @@ pub struct Redelivered {
     pub next: Option<EventCursor>,
 }
 
+/// What is given up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Overdue {
+    /// What is queued, and was first to be told before this.
+    pub queued: Timestamp,
+    /// What waits for a tenant, of events that happened before this.
+    pub waiting: Timestamp,
+    /// How many of each at most.
+    pub limit: u32,
+    /// Now.
+    pub at: Timestamp,
+}
+
 /// What may be deleted of events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct EventSweep {
@@ -307,7 +334,7 @@ pub trait HookSender: Send + Sync {
 #[derive(Debug, Clone, Copy)]
 pub struct HookCall<'a> {
     /// Where.
-    pub url: &'a str,
+    pub url: &'a HookUrl,
     /// In which form.
     pub format: Format,
     /// What it is signed with.

@@ -127,7 +127,7 @@ pub mod conversation_promises {
             key: ConversationKey::Id(id),
             workflow_type: Some(Some(workflow.to_owned())),
             workflow_id: None,
-            if_version,
+            if_versions: if_version.map(|version| vec![version]),
             at: at(500),
         }
     }

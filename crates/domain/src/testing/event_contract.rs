@@ -18,6 +18,7 @@ macro_rules! event_store_contract {
             each_subscriber_gets_what_it_wants,
             a_name_is_given_once,
             what_is_configured_is_changed_there_only,
+            of_changes_to_what_was_seen_one_is_made,
             a_subscription_that_is_deleted_leaves_nothing,
             of_a_conversation_only_the_first_is_given,
             each_subscriber_is_given_as_much_as_it_has_hands_for,
@@ -30,6 +31,7 @@ macro_rules! event_store_contract {
             what_would_wait_for_a_lookup_that_ended_meanwhile_does_not,
             everything_since_a_time_is_told_again,
             what_is_overdue_is_parked,
+            what_waits_for_a_tenant_for_too_long_is_parked,
             what_is_old_is_swept,
             concurrent_claims_share_nothing,
         );
@@ -68,10 +70,11 @@ pub mod event_promises {
     use crate::origin::Origin;
     use crate::ports::{
         Acceptance, Changed, EventSweep, Hands, HookClaim, HookEnd, HookQuery, HookView,
-        LookupResult, Recorded, Redelivery, SubscriptionChange,
+        LookupResult, Overdue, Recorded, Redelivery, SubscriptionChange,
     };
     use crate::subscription::{
-        Format, Health, Secrets, SigningSecret, Subscription, SubscriptionId, TenantWanted, Wants,
+        Format, Health, HookUrl, Secrets, SigningSecret, Subscription, SubscriptionId,
+        TenantWanted, Wants,
     };
     use crate::tenant::TenantId;
     use crate::testing::Inspect;
@@ -88,7 +91,7 @@ pub mod event_promises {
         Subscription {
             id: SubscriptionId(uuid(number)),
             name: format!("subscriber {number:03}"),
-            url: format!("https://{number}.example.com/hooks"),
+            url: HookUrl::new(format!("https://{number}.example.com/hooks")),
             wants: Wants { all_statuses: true, ..Wants::default() },
             format: Format::Standard,
             secrets: Secrets::of(SigningSecret::new(format!("whsec_{number}"))),
@@ -398,7 +401,7 @@ pub mod event_promises {
         let known = Subscription { configured: true, ..subscription(1) };
         subscribe(store, &known).await;
         let change = SubscriptionChange {
-            url: Some("https://elsewhere.example.com".into()),
+            url: Some(HookUrl::new("https://elsewhere.example.com")),
             secret: Some(SigningSecret::new("whsec_new")),
             wants: Some(Wants { kinds: vec![EventKind::Sent], ..Wants::default() }),
             format: Some(Format::Orchestrator),
@@ -417,6 +420,27 @@ pub mod event_promises {
         assert_eq!(store.list_subscriptions().await.unwrap(), [*changed]);
         let nobody = store.change_subscription(SubscriptionId(uuid(404)), &change).await.unwrap();
         assert_eq!(nobody, Changed::NotFound);
+    }
+
+    pub async fn of_changes_to_what_was_seen_one_is_made(store: &impl Inspect) {
+        let known = subscription(1);
+        subscribe(store, &known).await;
+        // At the instant of its making: the clock alone does not tell them apart.
+        let seen = SubscriptionChange { seen: Some(at(0)), ..SubscriptionChange::none(at(0)) };
+        let wishes: Vec<_> = (0..8)
+            .map(|n| SubscriptionChange { name: Some(format!("name {n}")), ..seen.clone() })
+            .collect();
+        let answers =
+            join_all(wishes.iter().map(|change| store.change_subscription(known.id, change)));
+        let answers: Vec<_> = answers.await.into_iter().map(Result::unwrap).collect();
+        let now = store.list_subscriptions().await.unwrap().remove(0);
+        let done = Changed::Done(Box::new(now.clone()));
+        assert_eq!(answers.iter().filter(|answer| **answer == done).count(), 1);
+        assert_eq!(answers.iter().filter(|answer| **answer == Changed::Outdated).count(), 7);
+        let again = SubscriptionChange { seen: Some(now.updated_at), enabled: Some(false), ..seen };
+        let again = store.change_subscription(known.id, &again).await.unwrap();
+        let expected = store.list_subscriptions().await.unwrap().remove(0);
+        assert_eq!(again, Changed::Done(Box::new(expected)));
     }
 
     pub async fn a_subscription_that_is_deleted_leaves_nothing(store: &impl Inspect) {
@@ -648,19 +672,45 @@ pub mod event_promises {
     }
 
     pub async fn what_is_overdue_is_parked(store: &impl Inspect) {
+        let overdue = |limit| Overdue { queued: at(4), waiting: at(0), limit, at: at(70) };
         let subscriber = subscription(1);
         subscribe(store, &subscriber).await;
         receive(store, 1..=5, TENANT).await;
         let running = claim(store, &subscriber, 60).await.remove(0);
-        assert_eq!(store.park_overdue(at(4), at(70), 1).await.unwrap(), 1);
-        assert_eq!(store.park_overdue(at(4), at(70), 100).await.unwrap(), 1);
-        assert_eq!(store.park_overdue(at(4), at(70), 100).await.unwrap(), 0);
+        assert_eq!(store.park_overdue(&overdue(1)).await.unwrap(), 1);
+        assert_eq!(store.park_overdue(&overdue(100)).await.unwrap(), 1);
+        assert_eq!(store.park_overdue(&overdue(100)).await.unwrap(), 0);
         let told = all_hooks(store, &subscriber).await;
         let states: Vec<_> = told.iter().map(|hook| hook.state.as_str()).collect();
         assert_eq!(states, ["queued", "queued", "parked", "parked", "running"]);
         assert_eq!(told[2].last_error.as_deref(), Some("overdue"));
         assert!(store.finish_hook(&end(&running, HookEnding::Delivered, 71)).await.unwrap());
         assert_eq!(claim(store, &subscriber, 72).await.len(), 1);
+    }
+
+    pub async fn what_waits_for_a_tenant_for_too_long_is_parked(store: &impl Inspect) {
+        let subscriber = subscription(1);
+        subscribe(store, &subscriber).await;
+        receive(store, 1..=4, TENANT).await;
+        for _ in 1..=3 {
+            let hook = claim(store, &subscriber, 60).await.remove(0);
+            let wait = HookEnding::Wait { looked_up: false };
+            assert!(store.finish_hook(&end(&hook, wait, 61)).await.unwrap());
+        }
+        let overdue = |limit| Overdue { queued: at(0), waiting: at(3), limit, at: at(70) };
+        assert_eq!(store.park_overdue(&overdue(1)).await.unwrap(), 1);
+        assert_eq!(store.park_overdue(&overdue(100)).await.unwrap(), 1);
+        assert_eq!(store.park_overdue(&overdue(100)).await.unwrap(), 0);
+        let told = all_hooks(store, &subscriber).await;
+        let states: Vec<_> = told.iter().map(|hook| hook.state.as_str()).collect();
+        assert_eq!(states, ["queued", "waiting", "parked", "parked"]);
+        for parked in &told[2..] {
+            assert_eq!(parked.last_error.as_deref(), Some("no_tenant"));
+            assert_eq!(parked.finished_at, Some(at(70)));
+        }
+        look_up(store, inbound(1, "").conversation, Some("T_1")).await;
+        let given = claim(store, &subscriber, 71).await.remove(0);
+        assert_eq!(given.event.message.as_ref().unwrap().id, inbound(3, "").id);
     }
 
     pub async fn what_is_old_is_swept(store: &impl Inspect) {

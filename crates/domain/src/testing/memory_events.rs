@@ -8,7 +8,7 @@ use crate::event::{Event, EventCursor, NewEvent};
 use crate::hook::{ClaimedHook, HookEnding, HookState, HookTicket, Pulse};
 use crate::language::Language;
 use crate::ports::{
-    Changed, EventStore, EventSweep, HookClaim, HookEnd, HookQuery, HookView, Redelivered,
+    Changed, EventStore, EventSweep, HookClaim, HookEnd, HookQuery, HookView, Overdue, Redelivered,
     Redelivery, StoreError, SubscriptionChange,
 };
 use crate::subscription::{Health, Subscription, SubscriptionId};
@@ -66,6 +66,12 @@ impl HookRow {
             HookState::Running => self.lease_expires_at.is_some_and(|until| until <= at),
             _ => false,
         }
+    }
+
+    fn park(&mut self, error: &str, at: Timestamp) {
+        self.state = HookState::Parked;
+        self.finished_at = Some(at);
+        self.last_error.get_or_insert_with(|| error.to_owned());
     }
 
     fn end(&mut self, end: &HookEnd) {
@@ -126,8 +132,8 @@ impl EventStore for InMemoryStore {
         let Some(known) = tables.subscriptions.get(&id) else {
             return Ok(Changed::NotFound);
         };
-        if known.configured && change.configured.is_none() {
-            return Ok(Changed::Configured);
+        if let Some(refusal) = change.refusal(known) {
+            return Ok(refusal);
         }
         let after = change.applied(known);
         let has_name = |other: &Subscription| other.id != id && other.name == after.name;
@@ -168,26 +174,8 @@ impl EventStore for InMemoryStore {
         Ok(self.tables().redeliver(wish))
     }
 
-    async fn park_overdue(
-        &self,
-        before: Timestamp,
-        at: Timestamp,
-        limit: u32,
-    ) -> Result<u64, StoreError> {
-        let mut tables = self.tables();
-        let overdue = tables
-            .hooks
-            .values_mut()
-            .filter(|row| row.state == HookState::Queued && row.since < before)
-            .take(usize::try_from(limit).unwrap_or(usize::MAX));
-        let mut parked = 0;
-        for row in overdue {
-            row.state = HookState::Parked;
-            row.finished_at = Some(at);
-            row.last_error.get_or_insert_with(|| "overdue".to_owned());
-            parked += 1;
-        }
-        Ok(parked)
+    async fn park_overdue(&self, what: &Overdue) -> Result<u64, StoreError> {
+        Ok(self.tables().park_overdue(what))
     }
 
     async fn sweep_events(&self, what: &EventSweep) -> Result<u64, StoreError> {
@@ -396,6 +384,25 @@ impl Tables {
             queued += 1;
         }
         Redelivered { queued, next: last.filter(|_| more) }
+    }
+
+    fn park_overdue(&mut self, what: &Overdue) -> u64 {
+        let feed = &self.feed;
+        let is_old = |place: &i64| feed.get(place).is_some_and(|row| row.new.at < what.waiting);
+        let limit = usize::try_from(what.limit).unwrap_or(usize::MAX);
+        let (mut queued, mut waiting) = (0, 0);
+        for ((_, place), row) in &mut self.hooks {
+            let (count, error) = match row.state {
+                HookState::Queued if row.since < what.queued => (&mut queued, "overdue"),
+                HookState::Waiting if is_old(place) => (&mut waiting, "no_tenant"),
+                _ => continue,
+            };
+            if *count < limit {
+                *count += 1;
+                row.park(error, what.at);
+            }
+        }
+        u64::try_from(queued + waiting).unwrap_or(u64::MAX)
     }
 
     fn sweep_events(&mut self, what: &EventSweep) -> u64 {

@@ -7,11 +7,17 @@ use domain::error::Error;
 use domain::event::EventKind;
 use domain::hook::{ClaimedHook, HookEnding, HookRules, HookState, Pulse};
 use domain::job::Backoff;
+use domain::message::Direction;
 use domain::notify::{Draft, Edit, HookPorts, Hooks, Subscriptions};
-use domain::ports::{EventStore, HookOutcome, HookQuery, MessageStore};
-use domain::subscription::{Format, SigningSecret, Subscription, TenantWanted, Wants};
+use domain::ports::{
+    EventStore, HookOutcome, HookQuery, MessageStore, MockEventStore, SubscriptionChange,
+};
+use domain::subscription::{
+    Format, HookUrl, SigningSecret, Subscription, TenantWanted, Wants, WantsEdit,
+};
 use domain::testing::fixture::{at, inbound};
 use domain::testing::{CountingIds, FixedChance, FixedHooks, InMemoryStore, SteppingClock};
+use futures_executor::block_on;
 
 const RULES: HookRules = HookRules {
     backoff: Backoff { base: Duration::from_secs(10), cap: Duration::from_mins(30) },
@@ -64,7 +70,7 @@ impl Stage {
 fn draft(name: &str, format: Format) -> Draft {
     Draft {
         name: name.to_owned(),
-        url: "https://hooks.example.com/sms".to_owned(),
+        url: HookUrl::new("https://hooks.example.com/sms?token=hunter2"),
         wants: Wants { kinds: vec![EventKind::Received], ..Wants::default() },
         format,
         secret: Some(SigningSecret::new("whsec_given")),
@@ -217,8 +223,92 @@ async fn a_subscriber_that_fails_on_and_on_gets_no_hands_for_a_while() {
     assert_eq!(hooks.hands(&paused, 0).unwrap().free, 1, "one call finds out");
     assert_eq!(hooks.hands(&paused, 1), None);
     stage.clock.advance(RULES.retry_for);
-    assert_eq!(hooks.park_overdue().await.unwrap(), 12);
+    assert_eq!(hooks.park_overdue(Duration::from_hours(240)).await.unwrap(), 12);
     assert!(stage.states(&paused).await.iter().all(|state| *state == HookState::Parked));
+}
+
+#[tokio::test]
+async fn what_waits_for_a_tenant_is_given_up_while_it_can_still_be_seen() {
+    let stage = Stage::set();
+    let subscriber = stage.subscribe(Format::Orchestrator).await;
+    stage.store.record_inbound(&inbound(1, "+18605550199")).await.unwrap();
+    stage.clock.advance(Duration::from_secs(10));
+    let hooks = stage.hooks(HookOutcome::Accepted { status: 200 });
+    let claimed = stage.claim(&hooks, &subscriber).await;
+    assert_eq!(hooks.deliver(&subscriber, &claimed[0]).await.unwrap(), HookState::Waiting);
+    let (keep, day) = (Duration::from_hours(10 * 24), Duration::from_hours(24));
+    stage.clock.advance(8 * day);
+    assert_eq!(hooks.park_overdue(keep).await.unwrap(), 0);
+    stage.clock.advance(day);
+    assert_eq!(hooks.park_overdue(keep).await.unwrap(), 1);
+    hooks.sweep(keep, keep).await.unwrap();
+    assert_eq!(stage.states(&subscriber).await, [HookState::Parked]);
+}
+
+/// A store in which somebody else is faster once.
+fn store_where_another_is_faster(store: Arc<InMemoryStore>, other: Edit) -> MockEventStore {
+    let mut mock = MockEventStore::new();
+    let all = store.clone();
+    mock.expect_list_subscriptions().returning(move || block_on(all.list_subscriptions()));
+    let mut other = Some(other);
+    mock.expect_change_subscription().times(2).returning(move |id, change| {
+        if let Some(other) = other.take() {
+            let ids = Arc::new(CountingIds::default());
+            let sender = Arc::new(FixedHooks(HookOutcome::Accepted { status: 204 }));
+            let clock = Arc::new(SteppingClock::standing(at(0)));
+            let theirs = Subscriptions::new(store.clone(), sender, clock, ids);
+            block_on(theirs.change(id, other)).unwrap();
+        }
+        block_on(store.change_subscription(id, change))
+    });
+    mock
+}
+
+#[tokio::test]
+async fn two_who_change_one_subscription_at_once_lose_nothing() {
+    let mut stage = Stage::set();
+    let subscriber = stage.subscribe(Format::Standard).await;
+    let wants = WantsEdit { all_statuses: Some(true), ..WantsEdit::default() };
+    let theirs = Edit { wants, ..Edit::default() };
+    let store = store_where_another_is_faster(stage.store.clone(), theirs);
+    let (sender, ids) = (
+        Arc::new(FixedHooks(HookOutcome::Accepted { status: 204 })),
+        Arc::new(CountingIds::default()),
+    );
+    stage.subscriptions = Subscriptions::new(Arc::new(store), sender, stage.clock.clone(), ids);
+    let wants = WantsEdit { direction: Some(Some(Direction::Inbound)), ..WantsEdit::default() };
+    let ours = Edit { wants, ..Edit::default() };
+    let after = stage.subscriptions.change(subscriber.id, ours).await.unwrap().subscription;
+    let expected =
+        Wants { all_statuses: true, direction: Some(Direction::Inbound), ..subscriber.wants };
+    assert_eq!(after.wants, expected);
+}
+
+#[tokio::test]
+async fn there_are_at_most_a_hundred_subscriptions() {
+    let subscriptions = Stage::set().subscriptions;
+    let called = |number: usize| draft(&format!("subscriber {number}"), Format::Standard);
+    let mut made = Vec::new();
+    for number in 0..100 {
+        made.push(subscriptions.create(called(number)).await.unwrap().subscription.id);
+    }
+    let refused = subscriptions.create(called(100)).await;
+    assert!(matches!(refused, Err(Error::Refused(_))), "{refused:?}");
+    subscriptions.delete(made[0]).await.unwrap();
+    subscriptions.create(called(100)).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_is_known_of_a_subscriber_shows_neither_its_address_nor_its_secret() {
+    let draft = draft("dashboard", Format::Standard);
+    let (url, secret) = (Some(draft.url.clone()), draft.secret.clone());
+    let edit = Edit { url: url.clone(), secret: secret.clone(), ..Edit::default() };
+    let change = SubscriptionChange { url, secret, ..SubscriptionChange::none(at(0)) };
+    let made = Stage::set().subscriptions.create(draft.clone()).await.unwrap();
+    let shown = format!("{draft:?} {edit:?} {change:?} {made:?}");
+    for hidden in ["hunter2", "hooks.example.com", "whsec_"] {
+        assert!(!shown.contains(hidden), "{hidden}: {shown}");
+    }
 }
 
 #[tokio::test]
@@ -240,7 +330,7 @@ async fn the_configuration_makes_changes_and_forgets_its_own_subscriptions_only(
     assert_eq!(names().await, [known("dashboard", true), known("two", true)]);
     let refused = stage.subscriptions.change(before[2].id, Edit::default()).await;
     assert!(matches!(refused, Err(Error::Refused(_))));
-    let wrong = Draft { url: "http://hooks.example.com".into(), ..called("three") };
+    let wrong = Draft { url: HookUrl::new("http://hooks.example.com"), ..called("three") };
     assert!(matches!(stage.subscriptions.check(wrong), Err(Error::Validation(_))));
 }
 

@@ -8,7 +8,7 @@ use domain::hook::HookRules;
 use domain::job::Backoff;
 use domain::message::Direction;
 use domain::notify::Draft;
-use domain::subscription::{Format, SigningSecret, TenantWanted, Wants};
+use domain::subscription::{Format, HookUrl, SigningSecret, TenantWanted, Wants};
 use figment::Figment;
 use figment::providers::{Format as _, Toml};
 use serde::Deserialize;
@@ -144,7 +144,7 @@ fn draft(entry: Entry) -> Result<Draft, &'static str> {
     let format = "format must be standard or orchestrator";
     Ok(Draft {
         name: entry.name,
-        url: entry.url,
+        url: HookUrl::new(entry.url),
         wants: Wants {
             kinds: kinds
                 .collect::<Option<_>>()

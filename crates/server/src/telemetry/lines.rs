@@ -254,4 +254,20 @@ mod tests {
         let line: Value = serde_json::from_str(&lines[0]).unwrap();
         assert_eq!(line["error"], "the store is unavailable: the disk is full");
     }
+
+    #[test]
+    fn a_line_break_in_what_others_sent_begins_no_line() {
+        let sent = "r-1\r\n{\"level\":\"ERROR\"}\u{2028}\u{0}";
+        let lines = logged(|| {
+            let request = tracing::info_span!("http.request", request_id = sent, phone = ?sent);
+            request.in_scope(|| tracing::info!(field = sent, error = %sent, "{sent}"));
+        });
+        assert_eq!(lines.len(), 1);
+        assert!(!lines[0].contains(['\n', '\r', '\0']), "{}", lines[0]);
+        let line: Value = serde_json::from_str(&lines[0]).unwrap();
+        for field in ["request_id", "field", "error", "msg"] {
+            assert_eq!(line[field], sent, "{field}");
+        }
+        assert_eq!(line["level"], "INFO");
+    }
 }

@@ -51,10 +51,10 @@ async fn sweep(tools: &WorkTools) {
 async fn sweep_events(tools: &WorkTools) {
     loop {
         pause(tools, SWEEPS).await;
-        match tools.hooks.park_overdue().await {
+        match tools.hooks.park_overdue(tools.keep_events).await {
             Ok(0) => {}
             Ok(parked) => {
-                tracing::warn!(parked, "given up: subscribers could not be told for too long");
+                tracing::warn!(parked, "given up: what subscribers could not be told in time");
             }
             Err(error) => tracing::warn!(error = cause_of(&error), "nothing given up"),
         }

@@ -5,8 +5,10 @@ use serde_json::json;
 use twilio_sim::Failure;
 
 use crate::database::Database;
+use crate::hooks::quick;
 use crate::sending::Stage;
 use crate::service::{TOKEN, client};
+use crate::subscriber::{Call, Subscriber};
 use crate::twilio::{Webhook, sid};
 
 const PERSON: &str = "+18605550199";
@@ -25,6 +27,31 @@ async fn a_whole_run_at_trace_level_shows_nobodys_number_or_words_on_postgres() 
     live(&Database::postgres()).await;
 }
 
+/// `printf hunter2-is-what-calls-are-signed-with | base64`
+const HOOK_SECRET: &str = "whsec_aHVudGVyMi1pcy13aGF0LWNhbGxzLWFyZS1zaWduZWQtd2l0aA==";
+
+/// A subscriber that fails at first, one that nobody reaches, and one that may not be called.
+async fn subscribe(url: &str) -> (Subscriber, Vec<String>) {
+    let answering = |before, _: &Call| Some(if before == 0 { 500 } else { 204 });
+    let subscriber = Subscriber::start(Box::new(answering)).await;
+    let mut refused = Vec::new();
+    for (name, address) in [
+        ("dashboard", subscriber.url.as_str()),
+        ("nobody", "http://127.0.0.1:1"),
+        ("forbidden", "http://192.168.0.1"),
+    ] {
+        let address = format!("{address}/hunter2?token=hunter2");
+        let wish = json!({ "name": name, "url": address, "secret": HOOK_SECRET });
+        let post = client().post(format!("{url}/subscriptions")).bearer_auth(KEY).json(&wish);
+        let answer = post.send().await.unwrap();
+        if !answer.status().is_success() {
+            refused.push(answer.text().await.unwrap());
+        }
+    }
+    assert_eq!(refused.len(), 1, "{refused:?}");
+    (subscriber, refused)
+}
+
 async fn live(database: &Database) {
     let stage = Stage::set(database).await;
     let monitor = MonitorStub::start().await.unwrap();
@@ -37,10 +64,10 @@ async fn live(database: &Database) {
         .with_keys(KEY_ENTRY)
         .with("MONITOR_API_URL", &monitor.base_url())
         .with("MONITOR_API_KEY", "monitor-hunter2");
-    let mut service = crate::service::Service::start(&settings);
+    let mut service = crate::service::Service::start(&quick(settings));
     stage.relay.lead_to([service.url.as_str()]);
     let http = client();
-    let mut answers = Vec::new();
+    let (subscriber, mut answers) = subscribe(&service.url).await;
 
     let inbound = Webhook::signed_at(
         &stage.relay.url,
@@ -51,6 +78,7 @@ async fn live(database: &Database) {
     let forged = Webhook { signature: "AAAAAAAAAAAAAAAAAAAAAAAAAAA=".into(), ..inbound };
     assert_eq!(forged.post(&http, &service.url).await, Some(403));
     monitor.was_asked(2).await;
+    subscriber.until_told(1).await;
 
     for failure in [
         Failure::Answer,
@@ -112,7 +140,8 @@ async fn live(database: &Database) {
 }
 
 fn check(text: &str) {
-    for secret in ["8605550199", "5550199", "860555019", "landlord", TOKEN, "hunter2", KEY_ENTRY] {
+    let secrets = ["8605550199", "5550199", "860555019", "landlord", TOKEN, "hunter2", KEY_ENTRY];
+    for secret in secrets.into_iter().chain([HOOK_SECRET, "aHVudGVyMi1pcy"]) {
         assert!(!text.contains(secret), "{secret} in: {text}");
     }
     // As a list of bytes, which is how `Debug` shows them.
