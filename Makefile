@@ -1,6 +1,8 @@
 # make run    the service on an embedded store, with a local Twilio and a phone in the browser
 # make test   every test that needs Rust and PostgreSQL
 # make proof  load, crashes, chaos and pages at full size
+# make chaos  each fault of docs/reliability.md, CHAOS_TIMES times; writes that table
+# make fuzz   FUZZ_EXECUTIONS (10,000,000) of each fuzz target, on the release build
 # make conformance   official SDKs, Prism, a browser: needs PyPI and npm
 # make docs   writes into the README what is made from the code
 # make lint-deploy   what brings the service somewhere, read by linters: needs PyPI
@@ -12,7 +14,7 @@ PORT ?= 8080
 SIM_PORT ?= 4010
 TARGET := $(or $(CARGO_TARGET_DIR),target)/debug
 
-.PHONY: help run test proof bench conformance docs lint lint-deploy
+.PHONY: help run test proof bench chaos fuzz conformance docs lint lint-deploy
 
 help:
 	@sed -n 's/^# make /make /p' Makefile
@@ -45,6 +47,22 @@ bench: ## About five minutes after the build, on a machine that has nothing else
 	@.ci/install-postgres
 	$(CARGO) build --locked --release --bin sms-foundation --bin bench
 	$(CARGO) run -q --locked --release --bin bench -- $(BENCH)
+
+CHAOS_TIMES ?= 5
+chaos: ## The faults, one test after the other, on the release build, and overload at full size.
+	@.ci/install-postgres
+	@rm -rf "$(dir $(TARGET))tmp/chaos"
+	@ulimit -n 24000 2>/dev/null || true; \
+	  CHAOS_TIMES=$(CHAOS_TIMES) OVERLOAD_SECONDS=20 IDLE_CONNECTIONS=10000 DRIPPING_CLIENTS=1000 \
+	  $(CARGO) run -q --locked -p pg-cluster -- run \
+	  $(CARGO) nextest run --locked --release --profile proof -p server --all-features -E 'test(chaos::)'
+	cp "$(dir $(TARGET))tmp/chaos/reliability.md" docs/reliability.md
+
+FUZZ_EXECUTIONS ?= 10000000
+fuzz: ## FUZZ_SEED says which mutations; without one, others each time.
+	FUZZ_EXECUTIONS=$(FUZZ_EXECUTIONS) FUZZ_SEED=$${FUZZ_SEED:-$$(date +%s)} \
+	  $(CARGO) nextest run --locked --release --profile fuzz --all-features -E 'test(fuzz::)' \
+	  -p domain -p adapter-twilio -p adapter-http
 
 conformance: ## What needs PyPI, npm or more of Debian: official SDKs, Prism, a browser.
 	@set -e; for check in .ci/conformance/*; do \

@@ -88,11 +88,11 @@ pub(crate) async fn feel(mut conn: &AsyncPgConnection, end: &HookEnd) -> QueryRe
             let well = diesel::update(failing).set(HealthRow::from(&Health::default()));
             Prepared(well).execute(&mut conn).await?;
         }
-        Pulse::Failed(error, chance) => {
+        Pulse::Failed { error, begun, chance } => {
             let Some(known) = lock(conn, id).await? else {
                 return Ok(());
             };
-            let health = known.health.failed(error, end.at, *chance);
+            let health = known.health.failed(error, *begun, end.at, *chance);
             let ill = diesel::update(this).set(HealthRow::from(&health));
             Prepared(ill).execute(&mut conn).await?;
         }

@@ -70,8 +70,8 @@ pub(crate) fn feel(conn: &mut SqliteConnection, end: &HookEnd) -> Result<(), Fai
     match &end.pulse {
         Pulse::Unknown => {}
         Pulse::Alive => known.health = Health::default(),
-        Pulse::Failed(error, chance) => {
-            known.health = known.health.failed(error, end.at, *chance);
+        Pulse::Failed { error, begun, chance } => {
+            known.health = known.health.failed(error, *begun, end.at, *chance);
         }
         Pulse::Gone => {
             known.enabled = false;

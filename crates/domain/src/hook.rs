@@ -154,8 +154,15 @@ impl HookEnding {
 pub enum Pulse {
     /// It works.
     Alive,
-    /// It does not: why, as a code; and a random number for the length of a pause.
-    Failed(String, u64),
+    /// It does not.
+    Failed {
+        /// Why: a code.
+        error: String,
+        /// When the call was begun.
+        begun: Timestamp,
+        /// A random number, for the length of a pause.
+        chance: u64,
+    },
     /// It says that it does not want any more (410 Gone): it is told nothing further.
     Gone,
     /// Nothing: it was not called.
@@ -174,13 +181,14 @@ pub struct HookRules {
 }
 
 impl HookRules {
-    /// What follows from a call. `chance` is a random number.
+    /// What follows from a call that was begun at that time. `chance` is a random number.
     #[must_use]
     pub fn after(
         &self,
         hook: &ClaimedHook,
         format: Format,
         outcome: &HookOutcome,
+        begun: Timestamp,
         at: Timestamp,
         chance: u64,
     ) -> (HookEnding, Pulse) {
@@ -195,7 +203,7 @@ impl HookRules {
             HookOutcome::Refused { status, .. } => format!("http_{status}"),
             HookOutcome::NotMade(error) | HookOutcome::NoAnswer(error) => (*error).to_owned(),
         };
-        let pulse = Pulse::Failed(error.clone(), chance);
+        let pulse = Pulse::Failed { error: error.clone(), begun, chance };
         let wait = self.backoff.wait(hook.failures.saturating_add(1), chance);
         let asked = match outcome {
             HookOutcome::Refused { retry_after, .. } => retry_after.unwrap_or_default(),

@@ -287,9 +287,15 @@ pub struct Health {
 }
 
 impl Health {
-    /// After a call that failed. `chance` is a random number.
+    /// After a call, begun at that time, that failed. `chance` is a random number.
+    ///
+    /// Calls that were on their way when a pause began say nothing new: counted one by one, a
+    /// moment's hang would be a pause of minutes.
     #[must_use]
-    pub fn failed(&self, error: &str, at: Timestamp, chance: u64) -> Self {
+    pub fn failed(&self, error: &str, begun: Timestamp, at: Timestamp, chance: u64) -> Self {
+        if self.paused_until.is_some_and(|until| begun < until) {
+            return self.clone();
+        }
         let failures = self.failures.saturating_add(1);
         let pause =
             failures.checked_sub(PATIENCE).map(|more| at.after(PAUSE.wait(more + 1, chance)));
@@ -346,22 +352,43 @@ mod tests {
     fn a_subscriber_that_fails_on_and_on_is_left_alone_for_longer_each_time() {
         let mut health = Health::default();
         for nth in 1..PATIENCE {
-            health = health.failed("http_500", at(1), 0);
+            health = health.failed("http_500", at(1), at(1), 0);
             assert_eq!((health.failures, health.hands(8, at(1))), (nth, 8));
         }
-        health = health.failed("timeout", at(2), 0);
+        health = health.failed("timeout", at(1), at(2), 0);
         assert_eq!(
             (health.failing_since, health.last_error.as_deref()),
             (Some(at(1)), Some("timeout"))
         );
         assert_eq!((health.hands(8, at(2)), health.hands(8, at(3))), (0, 1));
-        let longer = health.failed("timeout", at(3), 0);
+        let longer = health.failed("timeout", at(3), at(3), 0);
         assert!(
             longer.paused_until
                 > health.paused_until.map(|until| until.after(Duration::from_millis(400)))
         );
-        let worst = (0..100).fold(longer, |health, _| health.failed("timeout", at(3), u64::MAX));
-        assert!(worst.paused_until <= Some(at(3 + 300)));
+        let mut worst = longer;
+        for _ in 0..100 {
+            let probed = worst.paused_until.unwrap();
+            worst = worst.failed("timeout", probed, probed, u64::MAX);
+            assert!(worst.paused_until <= Some(probed.after(Duration::from_mins(5))));
+        }
+        assert_eq!(worst.failures, PATIENCE + 101);
+    }
+
+    #[test]
+    fn what_was_on_its_way_when_a_pause_began_makes_it_no_longer() {
+        let fail = |health: Health, _| health.failed("timeout", at(1), at(2), 0);
+        let paused = (0..PATIENCE).fold(Health::default(), fail);
+        assert!(paused.is_paused());
+        assert_eq!((0..100).fold(paused.clone(), fail), paused);
+        let until = paused.paused_until.unwrap();
+        let probed = paused.failed("timeout", until, until, 0);
+        assert_eq!(probed.failures, PATIENCE + 1);
+        // The probes of other processes, begun in the same moment.
+        assert_eq!(
+            probed.failed("timeout", until, until.after(Duration::from_millis(1)), 0),
+            probed
+        );
     }
 
     #[test]

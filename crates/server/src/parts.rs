@@ -1,7 +1,6 @@
 //! The parts of the service, made from its settings and wired together.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use adapter_hooks::HookClient;
 use adapter_http::{EventTail, Health, Limits, Probe, Services, Traffic, spell_event};
@@ -31,8 +30,8 @@ use crate::worker::{Crew, CrewSettings, News, WorkTools, WorkerSettings};
 
 /// How many lookups run at once.
 const LOOKUPS: usize = 8;
-/// A lookup asks for four spellings, each of them for half a minute at most.
-const LOOKUP_LEASE: Duration = Duration::from_mins(3);
+/// A lookup asks for four spellings: it has the lease of so many jobs.
+const LOOKUP_LEASES: u32 = 4;
 
 /// Twilio's API, as a process sees it that may have to stop.
 pub(crate) type Twilio = Arc<Hurried<TwilioClient>>;
@@ -294,7 +293,11 @@ fn crew_settings(settings: &Settings) -> CrewSettings {
         lease: settings.sending.job_lease,
         poll: settings.sending.job_poll,
     };
-    let tenants = WorkerSettings { concurrency: LOOKUPS, lease: LOOKUP_LEASE, ..sends };
+    let tenants = WorkerSettings {
+        concurrency: LOOKUPS,
+        lease: sends.lease.saturating_mul(LOOKUP_LEASES),
+        ..sends
+    };
     CrewSettings { sends, tenants }
 }
 

@@ -8,6 +8,7 @@ mod browsers;
 mod connection;
 mod conversations;
 mod document;
+mod fuzz;
 mod health;
 mod hostile;
 mod jobs;

@@ -172,10 +172,25 @@ pub(crate) async fn ask(request: test::TestRequest) -> Answer {
 
 /// Asks that service.
 pub(crate) async fn ask_of(services: &Services, request: test::TestRequest) -> Answer {
+    ask_app(&app(services).await, request).await
+}
+
+/// Asks a service that is there.
+pub(crate) async fn ask_app<S>(app: &S, request: test::TestRequest) -> Answer
+where
+    S: Service<Request, Response = ServiceResponse, Error = Error>,
+{
+    answer(app, from_here(request.to_request())).await
+}
+
+/// That service, to be asked more than once.
+pub(crate) async fn app(
+    services: &Services,
+) -> impl Service<Request, Response = ServiceResponse, Error = Error> + use<> {
     let app = App::new()
         .wrap(middleware::from_fn(envelope))
         .configure(|config| configure(config, services));
-    answer(&test::init_service(app).await, from_here(request.to_request())).await
+    test::init_service(app).await
 }
 
 /// As a program on this machine asks, unless the request says otherwise.

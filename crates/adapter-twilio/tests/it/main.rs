@@ -10,6 +10,7 @@
 
 mod asking;
 mod contract_data;
+mod fuzz;
 mod gate;
 mod mistakes;
 mod prism;

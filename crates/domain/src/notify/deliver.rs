@@ -99,13 +99,14 @@ impl Hooks {
         subscriber: &Subscription,
         hook: &ClaimedHook,
     ) -> (HookEnding, Option<u16>, Pulse) {
+        let begun = self.ports.clock.now();
         let call = HookCall {
             url: &subscriber.url,
             format: subscriber.format,
             secrets: &subscriber.secrets,
             event: &hook.event,
             tenant: hook.tenant.as_ref(),
-            at: self.ports.clock.now(),
+            at: begun,
         };
         let outcome = self.ports.sender.send(&call).await;
         let status_code = match outcome {
@@ -113,7 +114,8 @@ impl Hooks {
             _ => None,
         };
         let (at, chance) = (self.ports.clock.now(), self.ports.chance.next());
-        let (ending, pulse) = self.rules.after(hook, subscriber.format, &outcome, at, chance);
+        let (ending, pulse) =
+            self.rules.after(hook, subscriber.format, &outcome, begun, at, chance);
         (ending, status_code, pulse)
     }
 

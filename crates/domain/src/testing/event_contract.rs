@@ -562,10 +562,16 @@ pub mod event_promises {
             let hook = claim(store, &subscriber, 1000 + nth * 100).await.remove(0);
             let second = 1001 + nth * 100;
             let retry = HookEnding::Retry { run_at: at(second), error: "timeout".into() };
-            let pulse = Pulse::Failed("timeout".into(), 7);
+            let begun = at(1000 + nth * 100);
+            let pulse = Pulse::Failed { error: "timeout".into(), begun, chance: 7 };
             let end = HookEnd { pulse, ..end(&hook, retry, second) };
             assert!(store.finish_hook(&end).await.unwrap());
-            expected = expected.failed("timeout", at(second), 7);
+            expected = expected.failed("timeout", begun, at(second), 7);
+            assert_eq!(health(store).await, expected);
+            // Once it is paused, what was begun before makes it no longer.
+            let late = HookEnd { at: at(second + 1), ..end };
+            assert!(!store.finish_hook(&late).await.unwrap());
+            expected = expected.failed("timeout", begun, at(second + 1), 7);
             assert_eq!(health(store).await, expected);
         }
         assert!(expected.is_paused());

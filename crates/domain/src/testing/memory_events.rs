@@ -329,8 +329,8 @@ impl Tables {
         };
         match &end.pulse {
             Pulse::Alive => known.health = Health::default(),
-            Pulse::Failed(error, chance) => {
-                known.health = known.health.failed(error, end.at, *chance);
+            Pulse::Failed { error, begun, chance } => {
+                known.health = known.health.failed(error, *begun, end.at, *chance);
             }
             Pulse::Gone => {
                 known.enabled = false;

@@ -90,7 +90,8 @@ async fn after(
     let hooks = stage.hooks(outcome);
     let mut hook = stage.claim(&hooks, &subscriber).await.remove(0);
     hook.failures = failures;
-    RULES.after(&hook, format, &outcome, at(0).after(Duration::from_hours(hours)), 0)
+    let now = at(0).after(Duration::from_hours(hours));
+    RULES.after(&hook, format, &outcome, now, now, 0)
 }
 
 async fn check(format: Format, outcome: HookOutcome, expected: &str) {

@@ -10,6 +10,7 @@
 mod backfill;
 mod backlog;
 mod contract_data;
+mod fuzz;
 mod hooks;
 mod identify;
 mod outbound_properties;

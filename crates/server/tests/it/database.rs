@@ -74,6 +74,6 @@ pub(crate) trait InspectStore: Inspect {}
 impl<T: Inspect> InspectStore for T {}
 
 #[expect(clippy::disallowed_methods, reason = "`make test` says where the server is")]
-fn shared_server() -> String {
+pub(crate) fn shared_server() -> String {
     std::env::var("TEST_DATABASE_URL").expect("run `make test`, or set TEST_DATABASE_URL")
 }

@@ -11,6 +11,7 @@
 
 mod access;
 mod backfill;
+mod chaos;
 mod clients;
 mod collector;
 mod configuration;
@@ -21,6 +22,7 @@ mod doctor;
 mod documents;
 mod hooks;
 mod import;
+mod injection;
 mod loaded;
 mod metrics;
 mod named_code;

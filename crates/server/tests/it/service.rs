@@ -113,6 +113,11 @@ impl Service {
         line.trim().trim_end_matches(" kB").parse().unwrap()
     }
 
+    /// How many files and connections it has open.
+    pub(crate) fn open_files(&self) -> usize {
+        std::fs::read_dir(format!("/proc/{}/fd", self.pid())).unwrap().count()
+    }
+
     /// Kills it as `kill -9` does.
     pub(crate) fn kill(&mut self) {
         self.child.kill().unwrap();
@@ -127,9 +132,19 @@ impl Service {
 
     /// Asks it to stop; when.
     pub(crate) fn ask_to_stop(&self) -> Instant {
-        let pid = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+        self.signal("TERM");
         Instant::now()
+    }
+
+    /// Sends it a signal: `STOP`, `CONT`.
+    pub(crate) fn signal(&self, name: &str) {
+        let (signal, pid) = (format!("-{name}"), self.pid().to_string());
+        assert!(Command::new("kill").args([signal, pid]).status().unwrap().success());
+    }
+
+    /// Its process id.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     /// Its exit code, once it has ended.
@@ -155,9 +170,14 @@ impl Drop for Service {
 
 /// An HTTP client that waits no longer than Twilio does.
 pub(crate) fn client() -> reqwest::Client {
+    client_that_waits(Duration::from_secs(15))
+}
+
+/// An HTTP client that waits so long for an answer.
+pub(crate) fn client_that_waits(patience: Duration) -> reqwest::Client {
     // reqwest wants a TLS provider even where nothing is encrypted; a second one is refused.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    reqwest::Client::builder().timeout(Duration::from_secs(15)).build().unwrap()
+    reqwest::Client::builder().timeout(patience).build().unwrap()
 }
 
 /// The status of a plain `GET`, without a runtime; `None` where nobody answers.

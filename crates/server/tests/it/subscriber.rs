@@ -38,6 +38,11 @@ impl Call {
     }
 }
 
+/// The calls that were answered 200.
+pub(crate) fn told(calls: &[Call]) -> impl Iterator<Item = &Call> {
+    calls.iter().filter(|call| call.answered == Some(200))
+}
+
 /// The program, until it is dropped.
 pub(crate) struct Subscriber {
     pub(crate) url: String,

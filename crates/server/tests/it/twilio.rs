@@ -41,6 +41,11 @@ impl Webhook {
 
     /// A text to us.
     pub(crate) fn text(sid: &str, from: &str, body: &str) -> Self {
+        Self::text_at(PUBLIC, sid, from, body)
+    }
+
+    /// The same for a service that Twilio knows under another URL.
+    pub(crate) fn text_at(public: &str, sid: &str, from: &str, body: &str) -> Self {
         let fields = [
             ("ToCountry", "US"),
             ("SmsMessageSid", sid),
@@ -53,7 +58,7 @@ impl Webhook {
             ("From", from),
             ("ApiVersion", "2010-04-01"),
         ];
-        Self::signed("/webhook/twilio/sms", &fields)
+        Self::signed_at(public, "/webhook/twilio/sms", &fields)
     }
 
     /// Posts it and gives the status; `None` where there was no answer.

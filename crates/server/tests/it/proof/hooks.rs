@@ -13,7 +13,7 @@ use crate::database::Database;
 use crate::hooks::{quick, subscribe};
 use crate::proof::scale;
 use crate::service::{Service, client};
-use crate::subscriber::{Call, Subscriber};
+use crate::subscriber::{Call, Subscriber, told};
 use crate::twilio::{Webhook, sid};
 
 /// How many people text, and how many webhooks are on their way at once.
@@ -167,10 +167,6 @@ async fn until_all(subscriber: &Subscriber, events: &[(String, String)], name: &
         assert!(Instant::now() < patience, "{name}: told of {} of {}", told.len(), events.len());
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
-}
-
-fn told(calls: &[Call]) -> impl Iterator<Item = &Call> {
-    calls.iter().filter(|call| call.answered == Some(200))
 }
 
 /// Every event came, those of a conversation in order; what came twice has one id and one message.

@@ -12,6 +12,6 @@ mod traffic;
 
 /// How much of something to do: `name` in the environment, else the small number.
 #[expect(clippy::disallowed_methods, reason = "`make proof` says how much through variables")]
-fn scale(name: &str, small: usize) -> usize {
+pub(crate) fn scale(name: &str, small: usize) -> usize {
     std::env::var(name).map_or(small, |text| text.parse().expect("a whole number"))
 }

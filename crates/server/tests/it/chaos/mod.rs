@@ -1,0 +1,12 @@
+//! One fault after another while people text, callers send and subscribers are told: nothing that
+//! was acknowledged is lost, nothing happens twice, nothing stays stuck, and the service recovers by
+//! itself. Small in the ordinary tests; `make chaos` tries each fault `CHAOS_TIMES` times and writes
+//! `docs/reliability.md`.
+
+mod bent;
+mod faults;
+mod link;
+mod load;
+mod overload;
+mod scene;
+mod table;
