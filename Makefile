@@ -49,19 +49,19 @@ bench: ## About five minutes after the build, on a machine that has nothing else
 	$(CARGO) run -q --locked --release --bin bench -- $(BENCH)
 
 CHAOS_TIMES ?= 5
-chaos: ## The faults, one test after the other, on the release build, and overload at full size.
+chaos: ## The faults, one test after the other, optimized, and overload at full size.
 	@.ci/install-postgres
 	@rm -rf "$(dir $(TARGET))tmp/chaos"
 	@ulimit -n 24000 2>/dev/null || true; \
 	  CHAOS_TIMES=$(CHAOS_TIMES) OVERLOAD_SECONDS=20 IDLE_CONNECTIONS=10000 DRIPPING_CLIENTS=1000 \
 	  $(CARGO) run -q --locked -p pg-cluster -- run \
-	  $(CARGO) nextest run --locked --release --profile proof -p server --all-features -E 'test(chaos::)'
+	  $(CARGO) nextest run --locked --cargo-profile proof --profile proof -p server --all-features -E 'test(chaos::)'
 	cp "$(dir $(TARGET))tmp/chaos/reliability.md" docs/reliability.md
 
 FUZZ_EXECUTIONS ?= 10000000
 fuzz: ## FUZZ_SEED says which mutations; without one, others each time.
 	FUZZ_EXECUTIONS=$(FUZZ_EXECUTIONS) FUZZ_SEED=$${FUZZ_SEED:-$$(date +%s)} \
-	  $(CARGO) nextest run --locked --release --profile fuzz --all-features -E 'test(fuzz::)' \
+	  $(CARGO) nextest run --locked --cargo-profile proof --profile fuzz --all-features -E 'test(fuzz::)' \
 	  -p domain -p adapter-twilio -p adapter-http
 
 conformance: ## What needs PyPI, npm or more of Debian: official SDKs, Prism, a browser.

@@ -767,11 +767,31 @@ pub mod event_promises {
     /// Both stores hold the same events, and the same that subscribers are to be told. Where they
     /// stand in the stream is each store's own.
     pub async fn the_same_was_told(ours: &impl Inspect, memory: &impl Inspect) {
+        the_same_but_for(|_| {}, ours, memory).await;
+    }
+
+    /// The same, of calls that share a transaction: reports that waited for one of its texts show
+    /// the language that the conversation has at its end.
+    pub async fn the_same_was_told_at_once(ours: &impl Inspect, memory: &impl Inspect) {
+        let forget_language = |event: &mut Event| {
+            if event.kind == EventKind::Status {
+                event.language = Language::Unknown;
+            }
+        };
+        the_same_but_for(forget_language, ours, memory).await;
+    }
+
+    async fn the_same_but_for(
+        forget: impl Fn(&mut Event),
+        ours: &impl Inspect,
+        memory: &impl Inspect,
+    ) {
         let count = memory.read_events(EventCursor::default(), 10_000).await.unwrap().len();
         let sorted = |mut events: Vec<Event>| {
             events.sort_by_key(|event| event.id);
             for event in &mut events {
                 event.cursor = EventCursor::default();
+                forget(event);
             }
             events
         };

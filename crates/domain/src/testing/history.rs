@@ -182,7 +182,7 @@ pub async fn agrees_with_memory_at_once(store: &impl Inspect, history: &[Step], 
         }
     }
     assert_eq!(store.everything().await, memory.everything().await);
-    event_promises::the_same_was_told(store, &memory).await;
+    event_promises::the_same_was_told_at_once(store, &memory).await;
 }
 
 async fn plant_outbound(store: &impl Inspect, memory: &InMemoryStore, of: u32, place: usize) {
