@@ -106,7 +106,7 @@ impl<'a> Bench<'a> {
     /// Makes the tables, and a conversation for every tenant: one that asks for a page finds it.
     fn introduce_tenants(&self) -> Result<()> {
         let service = self.service("ours")?;
-        load::run(service.address, self.signer.first_texts(), 64, Duration::from_secs(60))?;
+        load::run(service.address, self.signer.first_texts(), 64, Duration::from_mins(1))?;
         Ok(())
     }
 
