@@ -1,7 +1,7 @@
 # make run    the service on an embedded store, with a local Twilio and a phone in the browser
 # make test   every test that needs Rust and PostgreSQL
 # make proof  load, crashes, chaos and pages at full size
-# make chaos  each fault of docs/reliability.md, CHAOS_TIMES times; writes that table
+# make chaos  each fault of docs/reliability.md, CHAOS_TIMES (5) times; writes that table
 # make fuzz   FUZZ_EXECUTIONS (10,000,000) of each fuzz target, on the release build
 # make conformance   official SDKs, Prism, a browser: needs PyPI and npm
 # make docs   writes into the README what is made from the code
@@ -49,14 +49,18 @@ bench: ## About five minutes after the build, on a machine that has nothing else
 	$(CARGO) run -q --locked --release --bin bench -- $(BENCH)
 
 CHAOS_TIMES ?= 5
-chaos: ## The faults, one test after the other, optimized, and overload at full size.
+# CHAOS_BUILD= is the debug build.
+CHAOS_BUILD ?= --cargo-profile proof
+chaos: ## The faults, one test after the other, and overload at full size.
 	@.ci/install-postgres
 	@rm -rf "$(dir $(TARGET))tmp/chaos"
 	@ulimit -n 24000 2>/dev/null || true; \
 	  CHAOS_TIMES=$(CHAOS_TIMES) OVERLOAD_SECONDS=20 IDLE_CONNECTIONS=10000 DRIPPING_CLIENTS=1000 \
 	  $(CARGO) run -q --locked -p pg-cluster -- run \
-	  $(CARGO) nextest run --locked --cargo-profile proof --profile proof -p server --all-features -E 'test(chaos::)'
-	cp "$(dir $(TARGET))tmp/chaos/reliability.md" docs/reliability.md
+	  $(CARGO) nextest run --locked $(CHAOS_BUILD) --profile proof --no-fail-fast \
+	  --workspace --all-features -E 'test(chaos::)'
+	sed -i -e '/^<!-- faults -->/,/^<!-- end -->/{//!d}' \
+	  -e '/^<!-- faults -->/r $(dir $(TARGET))tmp/chaos/faults.md' docs/reliability.md
 
 FUZZ_EXECUTIONS ?= 10000000
 fuzz: ## FUZZ_SEED says which mutations; without one, others each time.

@@ -12,6 +12,7 @@ use tokio_postgres::NoTls;
 use twilio_sim::{Failure, Mix};
 
 use crate::chaos::bent::BentWorld;
+use crate::chaos::is_full;
 use crate::chaos::link::{Link, Way};
 use crate::chaos::scene::Scene;
 use crate::chaos::table::Line;
@@ -96,7 +97,7 @@ fn tried_in_full<F>(fault: &'static str, once: fn(&'static str) -> F) -> JoinHan
 where
     F: Future<Output = Line> + Send + 'static,
 {
-    if scale("CHAOS_TIMES", 0) == 0 { tokio::spawn(async {}) } else { tried(fault, once) }
+    if is_full() { tried(fault, once) } else { tokio::spawn(async {}) }
 }
 
 /// Only faults with this in their name: `CHAOS_ONLY`.
@@ -186,7 +187,7 @@ async fn slowed(fault: &'static str) -> Line {
     let link = Link::to(&shared_server()).await;
     let mut scene = Scene::set(fault, Database::postgres_at(&link.url), 1).await;
     scene.begin().await;
-    link.set(Way::Slow(Duration::from_millis(200)));
+    link.set(Way::Slow(Duration::from_millis(400)));
     scene.bites_for(LASTS).await;
     link.set(Way::Open);
     scene.end().await

@@ -10,3 +10,10 @@ mod load;
 mod overload;
 mod scene;
 mod table;
+
+use crate::proof::scale;
+
+/// Whether this is `make chaos`.
+fn is_full() -> bool {
+    scale("CHAOS_TIMES", 0) > 0
+}

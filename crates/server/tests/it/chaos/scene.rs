@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 use tokio::task::{JoinHandle, block_in_place};
 use twilio_sim::Message;
 
+use crate::chaos::is_full;
 use crate::chaos::load::{Answers, Load};
 use crate::chaos::table::Line;
 use crate::database::Database;
@@ -176,7 +177,9 @@ impl Scene {
                 let lists = page.as_object().filter(|_| status == 200).unwrap().values();
                 let rows = lists.filter_map(Value::as_array).flatten();
                 // Twilio may say `queued` of a message about which no callback has come.
-                open.extend(rows.filter(|row| !row["twilio_sid"].is_string()).cloned());
+                let rows = rows.filter(|row| !row["twilio_sid"].is_string());
+                let left = |row: &&Value| row["kind"].as_str().is_some_and(|of| is_left(of, state));
+                open.extend(rows.filter(|row| !left(row)).cloned());
             }
         }
         open
@@ -184,7 +187,8 @@ impl Scene {
 
     fn count(&self, kept: &Everything, received: &[(String, String)], recovery: Duration) -> Line {
         for job in &kept.jobs {
-            assert_eq!(job.state, "done", "{}: {job:?}", self.fault);
+            let is_fine = job.state == "done" || is_left(&job.kind, &job.state);
+            assert!(is_fine, "{}: {job:?}", self.fault);
         }
         let (acknowledged, answered) = (self.load.acknowledged(), self.load.answered());
         let mut line = Line {
@@ -250,6 +254,12 @@ async fn received(store: &(impl EventStore + ?Sized)) -> Vec<(String, String)> {
             (content.twilio_sid.as_ref().unwrap().to_string(), event.id.to_string())
         }));
     }
+}
+
+/// Whether the ordinary tests leave a job in that state to `make chaos`: what is asked and told of
+/// tenants has the longest lease, 36 s.
+fn is_left(kind: &str, state: &str) -> bool {
+    !is_full() && matches!((kind, state), ("tenant_lookup" | "tell_language", "running"))
 }
 
 fn times(of: impl Iterator<Item = String>) -> BTreeMap<String, usize> {

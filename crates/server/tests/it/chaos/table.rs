@@ -1,18 +1,11 @@
-//! What the suite has found: a line for each fault, `docs/reliability.md` in the end.
+//! What the suite has found: a line for each fault, which `make chaos` puts into
+//! `docs/reliability.md`.
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
 const HEAD: &str = "\
-# Reliability
-
-Written by `make chaos`. Each fault befalls real processes while people text, callers send and a
-subscriber is told of every text; `crates/server/tests/it/chaos` has the faults and what is checked
-after each. Lost: acknowledged texts, sends or events that are not there. Doubled: texts, sends or
-events that are there twice. Recovery: the longest time from the end of the fault until ten texts in a
-row were taken, each within a second.
-
 | fault | times | texts taken | sends answered | lost | doubled | recovery |
 | --- | --- | --- | --- | --- | --- | --- |
 ";
@@ -63,6 +56,6 @@ impl Line {
         }
         let fresh = folder.join(format!("{}.new", std::process::id()));
         std::fs::write(&fresh, page).unwrap();
-        std::fs::rename(fresh, folder.join("reliability.md")).unwrap();
+        std::fs::rename(fresh, folder.join("faults.md")).unwrap();
     }
 }
