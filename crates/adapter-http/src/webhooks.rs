@@ -32,9 +32,12 @@ pub(crate) async fn inbound(
     let recorded = counted.failure(inbox.receive(message).await.map_err(ApiError::from))?;
     RequestSpan::record(&request, "message_id", &recorded.message().to_string());
     counted.outcome(match recorded {
-        Recorded::New { .. } => {
-            // What follows from it is waiting in the queue.
-            services.dispatcher.wake();
+        Recorded::New { has_jobs, .. } => {
+            if has_jobs {
+                services.dispatcher.wake();
+            } else {
+                services.dispatcher.happened();
+            }
             "recorded"
         }
         Recorded::Duplicate { .. } => "duplicate",

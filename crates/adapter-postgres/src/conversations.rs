@@ -8,8 +8,8 @@ use domain::ports::{Annotated, Annotation, ConversationKey};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use crate::prepared::Prepared;
-use crate::rows::{ConversationRow, column, json_text, read_conversations};
+use crate::prepared::{Binding, Prepared, places};
+use crate::rows::{ConversationRow, column, json_text};
 use crate::schema::sms_conversations;
 
 /// Writes it where there is none with its address.
@@ -53,19 +53,6 @@ pub(crate) async fn open_unless_known(
     Ok(())
 }
 
-/// The conversations with these addresses; nobody else changes them until the transaction ends.
-pub(crate) async fn lock_all(
-    mut conn: &AsyncPgConnection,
-    addresses: &[String],
-) -> QueryResult<Vec<Conversation>> {
-    let locked = sms_conversations::table
-        .filter(sms_conversations::phone_number_canonical.eq_any(addresses))
-        .order(sms_conversations::id)
-        .select(ConversationRow::as_select())
-        .for_no_key_update();
-    read_conversations(Prepared(locked).load(&mut conn).await?)
-}
-
 /// Waits until nobody else changes these; then nobody does until the transaction ends.
 pub(crate) async fn hold(
     mut conn: &AsyncPgConnection,
@@ -84,40 +71,48 @@ pub(crate) async fn hold(
     Ok(())
 }
 
-/// Writes what texts to us have made of these, which are locked.
-pub(crate) async fn update_after_texts(
-    mut conn: &AsyncPgConnection,
-    conversations: &[Conversation],
-) -> QueryResult<()> {
-    if conversations.is_empty() {
-        return Ok(());
-    }
-    let languages =
-        conversations.iter().map(LanguageColumns::of).collect::<QueryResult<Vec<_>>>()?;
-    let update = diesel::sql_query(
+/// How many values [`bind_after_texts`] binds.
+pub(crate) const VALUES_AFTER_TEXTS: usize = 7;
+
+/// The part of a statement that writes what texts to us have made of conversations, which are
+/// locked and whose values are [bound](bind_after_texts) from that place on.
+pub(crate) fn update_after_texts(first: usize) -> String {
+    let places = places(first, VALUES_AFTER_TEXTS);
+    format!(
         "update sms_conversations set language_detected = detected, \
              language_confidence = confidence, language_evidence = evidence::jsonb, \
              our_number = changed.our_number, last_message_at = changed.last_message_at, \
              updated_at = changed.updated_at \
-         from unnest($1, $2, $3, $4, $5, $6, $7) as changed (id, detected, confidence, evidence, \
+         from unnest({places}) as changed (id, detected, confidence, evidence, \
              our_number, last_message_at, updated_at) \
-         where sms_conversations.id = changed.id",
+         where sms_conversations.id = changed.id"
     )
-    .bind::<Array<SqlUuid>, _>(column(conversations, |known| known.id.0))
-    .bind::<Array<Text>, _>(column(&languages, |language| language.detected))
-    .bind::<Array<Float4>, _>(column(&languages, |language| language.confidence))
-    .bind::<Array<Text>, _>(column(&languages, |language| language.evidence.as_str()))
-    .bind::<Array<Nullable<Text>>, _>(column(conversations, |known| {
-        known.our_number.as_ref().map(domain::text::Text::as_str)
-    }))
-    .bind::<Array<Nullable<Timestamptz>>, _>(column(conversations, |known| {
-        known.last_message_at.map(OffsetDateTime::from)
-    }))
-    .bind::<Array<Timestamptz>, _>(column(conversations, |known| {
-        OffsetDateTime::from(known.updated_at)
-    }));
-    Prepared(update).execute(&mut conn).await?;
-    Ok(())
+}
+
+/// Binds what texts to us have made of these.
+pub(crate) fn bind_after_texts<'a>(
+    statement: Binding<'a>,
+    conversations: &'a [Conversation],
+) -> QueryResult<Binding<'a>> {
+    let languages =
+        conversations.iter().map(LanguageColumns::of).collect::<QueryResult<Vec<_>>>()?;
+    let evidence = languages.into_iter().map(|language| language.evidence).collect::<Vec<_>>();
+    let language = |known: &Conversation| known.language.language.as_str();
+    let confidence = |known: &Conversation| known.language.confidence.fraction();
+    Ok(statement
+        .bind::<Array<SqlUuid>, _>(column(conversations, |known| known.id.0))
+        .bind::<Array<Text>, _>(column(conversations, language))
+        .bind::<Array<Float4>, _>(column(conversations, confidence))
+        .bind::<Array<Text>, _>(evidence)
+        .bind::<Array<Nullable<Text>>, _>(column(conversations, |known| {
+            known.our_number.as_ref().map(domain::text::Text::as_str)
+        }))
+        .bind::<Array<Nullable<Timestamptz>>, _>(column(conversations, |known| {
+            known.last_message_at.map(OffsetDateTime::from)
+        }))
+        .bind::<Array<Timestamptz>, _>(column(conversations, |known| {
+            OffsetDateTime::from(known.updated_at)
+        })))
 }
 
 /// The columns of a conversation's language, as elements of arrays.

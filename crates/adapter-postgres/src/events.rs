@@ -46,12 +46,16 @@ pub(crate) async fn parked(
     mut conn: &AsyncPgConnection,
     sids: &[&str],
 ) -> QueryResult<Vec<StatusEvent>> {
-    let parked = dsl::sms_message_status_events
+    let parked = parked_with(sids).order(dsl::id).select(StatusEventRow::as_select());
+    read(Prepared(parked).load(&mut conn).await?)
+}
+
+/// The reports that wait for one of these SIDs.
+#[diesel::dsl::auto_type]
+pub(crate) fn parked_with<'a>(sids: &'a [&'a str]) -> _ {
+    dsl::sms_message_status_events
         .filter(dsl::twilio_sid.eq_any(sids))
         .filter(dsl::message_id.is_null())
-        .order(dsl::id)
-        .select(StatusEventRow::as_select());
-    read(Prepared(parked).load(&mut conn).await?)
 }
 
 /// The SIDs, of these, that reports wait for; nearly always none.
@@ -59,10 +63,7 @@ pub(crate) async fn parked_sids(
     mut conn: &AsyncPgConnection,
     sids: &[&str],
 ) -> QueryResult<HashSet<TwilioSid>> {
-    let parked = dsl::sms_message_status_events
-        .filter(dsl::twilio_sid.eq_any(sids))
-        .filter(dsl::message_id.is_null())
-        .select(dsl::twilio_sid);
+    let parked = parked_with(sids).select(dsl::twilio_sid);
     let sids: Vec<String> = Prepared(parked).load(&mut conn).await?;
     let sids = sids.iter().map(|sid| TwilioSid::parse(sid));
     Ok(sids.collect::<Result<_, _>>().map_err(|_| UnreadableRow("twilio_sid"))?)

@@ -10,8 +10,8 @@ use domain::message::MessageId;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use crate::prepared::{Prepared, Rows};
-use crate::rows::{EventRow, MessageRow, UnreadableRow};
+use crate::prepared::{Binding, Prepared, Rows, places};
+use crate::rows::{EventRow, MessageRow, UnreadableRow, column};
 use crate::schema::sms_messages;
 
 /// Whether subscription `s` wants event `e`: `domain::subscription::Subscription::wants`, which the
@@ -25,16 +25,26 @@ pub(crate) const WANTS: &str = "s.enabled and e.type = any (s.events) \
 /// Where the stream is: every transaction that is still open, or begins later, is at it or behind.
 const HORIZON: &str = "pg_snapshot_xmin(pg_current_snapshot())::text::bigint";
 
+/// How many values [`bind`] binds.
+pub(crate) const VALUES: usize = 13;
+
 /// Writes events of any number of causes, and what subscribers are to be told of them: one
 /// statement. It says itself what other statements of the flight may change.
 pub(crate) async fn record(mut conn: &AsyncPgConnection, events: &[NewEvent]) -> QueryResult<()> {
     if events.is_empty() {
         return Ok(());
     }
-    let messages = || events.iter().map(|event| event.message.as_ref());
-    let now = || events.iter().map(|event| event.now.as_ref());
-    let insert = diesel::sql_query(format!(
-        "with e as ( \
+    let insert = diesel::sql_query(format!("with {}", record_after(1))).into_boxed();
+    Prepared(bind(insert, events)).execute(&mut conn).await?;
+    Ok(())
+}
+
+/// The end of a statement that records the events whose values are [bound](bind) from that place on.
+/// It reads conversations as they were before that statement.
+pub(crate) fn record_after(first: usize) -> String {
+    let places = places(first, VALUES);
+    format!(
+        "e as ( \
              insert into sms_events (id, type, conversation_id, message_id, direction, \
                  delivery_status, error_code, is_passing, tenant_id, workflow_type, workflow_id, \
                  language_detected, previous, created_at) \
@@ -44,7 +54,7 @@ pub(crate) async fn record(mut conn: &AsyncPgConnection, events: &[NewEvent]) ->
                  c.workflow_type, c.workflow_id, \
                  coalesce(given.language_detected, c.language_detected), \
                  given.previous, given.created_at \
-             from unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) \
+             from unnest({places}) \
                  with ordinality as given (id, type, conversation_id, message_id, direction, \
                  delivery_status, error_code, is_passing, is_known, tenant_id, \
                  language_detected, previous, created_at, nth) \
@@ -57,36 +67,39 @@ pub(crate) async fn record(mut conn: &AsyncPgConnection, events: &[NewEvent]) ->
          select s.id, e.transaction, e.place, e.conversation_id, 'queued', e.created_at, \
              e.created_at \
          from e join sms_subscriptions s on {WANTS}"
-    ))
-    .bind::<Array<SqlUuid>, _>(events.iter().map(|event| event.id.0).collect::<Vec<_>>())
-    .bind::<Array<Text>, _>(events.iter().map(|event| event.kind.as_str()).collect::<Vec<_>>())
-    .bind::<Array<SqlUuid>, _>(events.iter().map(|event| event.conversation.0).collect::<Vec<_>>())
-    .bind::<Array<Nullable<SqlUuid>>, _>(
-        messages().map(|message| message.map(|message| message.id.0)).collect::<Vec<_>>(),
     )
-    .bind::<Array<Nullable<Text>>, _>(
-        messages().map(|message| Some(message?.direction.as_str())).collect::<Vec<_>>(),
-    )
-    .bind::<Array<Nullable<Text>>, _>(
-        messages().map(|message| Some(message?.status.as_str())).collect::<Vec<_>>(),
-    )
-    .bind::<Array<Nullable<Text>>, _>(
-        messages().map(|message| message?.error_code.as_deref()).collect::<Vec<_>>(),
-    )
-    .bind::<Array<Bool>, _>(events.iter().map(NewEvent::is_passing).collect::<Vec<_>>())
-    .bind::<Array<Bool>, _>(now().map(|now| now.is_some()).collect::<Vec<_>>())
-    .bind::<Array<Nullable<Text>>, _>(
-        now().map(|now| now?.0.as_ref().map(ToString::to_string)).collect::<Vec<_>>(),
-    )
-    .bind::<Array<Nullable<Text>>, _>(now().map(|now| Some(now?.1.as_str())).collect::<Vec<_>>())
-    .bind::<Array<Nullable<Text>>, _>(
-        events.iter().map(|event| event.previous.as_deref()).collect::<Vec<_>>(),
-    )
-    .bind::<Array<Timestamptz>, _>(
-        events.iter().map(|event| OffsetDateTime::from(event.at)).collect::<Vec<_>>(),
-    );
-    Prepared(insert).execute(&mut conn).await?;
-    Ok(())
+}
+
+/// Binds the values of events.
+pub(crate) fn bind<'a>(statement: Binding<'a>, events: &'a [NewEvent]) -> Binding<'a> {
+    let messages = || events.iter().map(|event| event.message.as_ref());
+    let now = || events.iter().map(|event| event.now.as_ref());
+    statement
+        .bind::<Array<SqlUuid>, _>(column(events, |event| event.id.0))
+        .bind::<Array<Text>, _>(column(events, |event| event.kind.as_str()))
+        .bind::<Array<SqlUuid>, _>(column(events, |event| event.conversation.0))
+        .bind::<Array<Nullable<SqlUuid>>, _>(
+            messages().map(|message| message.map(|message| message.id.0)).collect::<Vec<_>>(),
+        )
+        .bind::<Array<Nullable<Text>>, _>(
+            messages().map(|message| Some(message?.direction.as_str())).collect::<Vec<_>>(),
+        )
+        .bind::<Array<Nullable<Text>>, _>(
+            messages().map(|message| Some(message?.status.as_str())).collect::<Vec<_>>(),
+        )
+        .bind::<Array<Nullable<Text>>, _>(
+            messages().map(|message| message?.error_code.as_deref()).collect::<Vec<_>>(),
+        )
+        .bind::<Array<Bool>, _>(column(events, NewEvent::is_passing))
+        .bind::<Array<Bool>, _>(now().map(|now| now.is_some()).collect::<Vec<_>>())
+        .bind::<Array<Nullable<Text>>, _>(
+            now().map(|now| now?.0.as_ref().map(ToString::to_string)).collect::<Vec<_>>(),
+        )
+        .bind::<Array<Nullable<Text>>, _>(
+            now().map(|now| Some(now?.1.as_str())).collect::<Vec<_>>(),
+        )
+        .bind::<Array<Nullable<Text>>, _>(column(events, |event| event.previous.as_deref()))
+        .bind::<Array<Timestamptz>, _>(column(events, |event| OffsetDateTime::from(event.at)))
 }
 
 #[derive(QueryableByName)]

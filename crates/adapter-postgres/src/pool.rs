@@ -9,6 +9,7 @@ use std::iter;
 use std::sync::Arc;
 use std::time::Duration;
 
+use deadpool::managed::QueueMode;
 use diesel::result::{ConnectionError, ConnectionResult, QueryResult};
 use diesel_async::pooled_connection::deadpool::{Hook, HookError, Object, Pool as Deadpool};
 use diesel_async::pooled_connection::{
@@ -70,6 +71,8 @@ impl Pool {
         // Building fails only where deadpool's own timeouts are set, and none is.
         let connections = Deadpool::builder(manager)
             .max_size(settings.pool_size)
+            // The one that was used last: the server's process behind it has everything at hand.
+            .queue_mode(QueueMode::Lifo)
             .pre_recycle(replace_the_old_and_the_dead())
             .build()
             .map_err(|_| InvalidSettings::NoConnections)?;

@@ -1,7 +1,7 @@
 //! Statements that are prepared once for each connection.
 
 use diesel::pg::Pg;
-use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
+use diesel::query_builder::{AstPass, BoxedSqlQuery, Query, QueryFragment, QueryId, SqlQuery};
 use diesel::result::QueryResult;
 
 /// A statement that its connection keeps prepared, by its text.
@@ -37,4 +37,13 @@ pub(crate) trait Rows<SqlType>: Query<SqlType = SqlType> + QueryFragment<Pg> + S
 impl<SqlType, Statement> Rows<SqlType> for Statement where
     Statement: Query<SqlType = SqlType> + QueryFragment<Pg> + Send
 {
+}
+
+/// A statement to which parts of it bind their values one after the other.
+pub(crate) type Binding<'a> = BoxedSqlQuery<'a, Pg, SqlQuery>;
+
+/// So many placeholders, from that number on.
+pub(crate) fn places(first: usize, count: usize) -> String {
+    let places = (first..first + count).map(|place| format!("${place}"));
+    places.collect::<Vec<_>>().join(", ")
 }

@@ -7,7 +7,9 @@
 use std::time::Duration;
 
 use diesel::QueryResult;
-use diesel_async::{AsyncPgConnection, SimpleAsyncConnection};
+use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
+
+use crate::prepared::Prepared;
 
 /// How long a transaction waits for locks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,9 +31,12 @@ pub(crate) async fn begin(mut conn: &AsyncPgConnection, patience: Patience) -> Q
     }
 }
 
-/// Commits it. To be sent when all its statements were answered.
+/// Commits it. Can be sent together with its last statements, where each of these is
+/// [`Prepared`] and sent at once: it is sent behind them, and where one of them has failed the
+/// server rolls back.
 pub(crate) async fn commit(mut conn: &AsyncPgConnection) -> QueryResult<()> {
-    conn.batch_execute("commit").await
+    Prepared(diesel::sql_query("commit")).execute(&mut conn).await?;
+    Ok(())
 }
 
 /// Ends one that failed, whatever state it is in.

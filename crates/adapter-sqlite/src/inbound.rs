@@ -35,8 +35,9 @@ pub(crate) fn record(
     }
     writing::message(conn, &inbound.stored_in(after.id), &message.raw)?;
     writing::attach(conn, &message.twilio_sid, inbound.id)?;
-    for job in after.follow_ups(&inbound.follow_ups()) {
-        jobs::enqueue(conn, &job)?;
+    let follow_ups = after.follow_ups(&inbound.follow_ups());
+    for job in &follow_ups {
+        jobs::enqueue(conn, job)?;
     }
     feed::record(conn, &NewEvent::of_inbound(inbound, &before, &after))?;
     Ok(Recorded::New {
@@ -44,6 +45,7 @@ pub(crate) fn record(
         conversation: after.id,
         before: before.language,
         after: after.language,
+        has_jobs: !follow_ups.is_empty(),
     })
 }
 

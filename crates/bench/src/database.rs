@@ -4,9 +4,10 @@
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
+use std::thread;
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use pg_cluster::{Cluster, Durability};
 use tokio_postgres::NoTls;
 
@@ -55,6 +56,17 @@ impl Database {
     /// So that neither side pays for what the other has left to be written.
     pub(crate) fn settle(&self) -> Result<()> {
         self.run("postgres", "checkpoint")
+    }
+
+    /// Until no job waits: the lookups of new conversations are not what a text costs.
+    pub(crate) fn wait_for_work(&self, name: &str) -> Result<()> {
+        for _ in 0..600 {
+            if self.ask(name, "select count(*) from jobs where state <> 'done'")? == "0" {
+                return Ok(());
+            }
+            thread::sleep(Duration::from_millis(100));
+        }
+        bail!("jobs of {name} are not done after a minute");
     }
 
     /// Runs statements.

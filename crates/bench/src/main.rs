@@ -42,6 +42,9 @@ struct Arguments {
     /// One round of a second each: to see whether something has changed while developing.
     #[arg(long)]
     quick: bool,
+    /// Measures so many connections of inbound webhooks and nothing else: for a profile.
+    #[arg(long)]
+    only: Option<usize>,
     /// Also measures a database that holds so many messages before.
     #[arg(long)]
     messages: Option<u64>,
@@ -62,6 +65,11 @@ fn main() -> Result<()> {
     }
     let bench = Bench::start(&arguments)?;
     let mut report = Report::new(&arguments.program, &bench.database.version()?)?;
+    if let Some(connections) = arguments.only {
+        bench.measure_only(connections, &mut report)?;
+        print(&report.to_string());
+        return Ok(());
+    }
     bench.measure_start(&mut report)?;
     for round in 0..arguments.rounds {
         progress(&format!("round {} of {}", round + 1, arguments.rounds));
@@ -107,7 +115,7 @@ impl<'a> Bench<'a> {
     fn introduce_tenants(&self) -> Result<()> {
         let service = self.service("ours")?;
         load::run(service.address, self.signer.first_texts(), 64, Duration::from_mins(1))?;
-        Ok(())
+        self.database.wait_for_work("ours")
     }
 
     fn service(&self, database: &str) -> Result<Service> {
@@ -127,6 +135,20 @@ impl<'a> Bench<'a> {
             let service = self.service("ours")?;
             thread::sleep(Duration::from_millis(500));
             report.started(service.started_in, service.memory()?);
+        }
+        Ok(())
+    }
+
+    /// Inbound webhooks over so many connections, beside the reference.
+    fn measure_only(&self, connections: usize, report: &mut Report) -> Result<()> {
+        let ours = self.service("ours")?;
+        self.inbound(&ours, 64)?;
+        for _ in 0..self.arguments.rounds {
+            self.database.settle()?;
+            let seen = self.database.pgbench(connections.min(16), self.time())?;
+            report.add(Line::Reference(connections.min(16)), seen.into());
+            self.database.settle()?;
+            report.add(Line::Inbound(connections), self.inbound(&ours, connections)?);
         }
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! Messages: who they are from and to, what they say, what Twilio called them.
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -159,16 +160,16 @@ pub struct Media {
 
 /// Everything that a request of Twilio's carried: a JSON object, one member for each form field,
 /// a repeated field as an array. Holds no NUL, which PostgreSQL cannot keep.
+/// A clone shares it.
 #[derive(Clone, PartialEq, Default)]
-pub struct RawPayload(Map<String, Value>);
+pub struct RawPayload(Arc<Map<String, Value>>);
 
 impl RawPayload {
     /// The members of an object. NUL characters in them are dropped.
     #[must_use]
     pub fn new(members: Map<String, Value>) -> Self {
-        Self(
-            members.into_iter().map(|(name, value)| (without_nul(name), storable(value))).collect(),
-        )
+        let is_clean = !members_hold_nul(&members);
+        Self(Arc::new(if is_clean { members } else { storable_members(members) }))
     }
 
     /// The members.
@@ -180,24 +181,41 @@ impl RawPayload {
     /// The object as JSON.
     #[must_use]
     pub fn into_json(self) -> Value {
-        Value::Object(self.0)
+        Value::Object(Arc::unwrap_or_clone(self.0))
     }
 
     /// An object that a store kept; empty where the stored value is no object.
     #[must_use]
     pub fn from_stored(value: Value) -> Self {
         match value {
-            Value::Object(members) => Self(members),
+            Value::Object(members) => Self(Arc::new(members)),
             _ => Self::default(),
         }
     }
+}
+
+fn holds_nul(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.contains('\0'),
+        Value::Array(values) => values.iter().any(holds_nul),
+        Value::Object(members) => members_hold_nul(members),
+        _ => false,
+    }
+}
+
+fn members_hold_nul(members: &Map<String, Value>) -> bool {
+    members.iter().any(|(name, value)| name.contains('\0') || holds_nul(value))
+}
+
+fn storable_members(members: Map<String, Value>) -> Map<String, Value> {
+    members.into_iter().map(|(name, value)| (without_nul(name), storable(value))).collect()
 }
 
 fn storable(value: Value) -> Value {
     match value {
         Value::String(text) => Value::String(without_nul(text)),
         Value::Array(values) => values.into_iter().map(storable).collect(),
-        Value::Object(members) => RawPayload::new(members).into_json(),
+        Value::Object(members) => Value::Object(storable_members(members)),
         other => other,
     }
 }

@@ -41,8 +41,12 @@ pub(crate) async fn serve(settings: Settings, telemetry: Telemetry) -> anyhow::R
     let database = Database::open(&settings.database)?;
     measure_database(&database);
     let listener = listen(&settings)?;
-    database.check_way().await?;
-    let migrated = !settings.migrate_on_start || migrated(&database).await?;
+    // Side by side, because both wait for the database; what is wrong with the way there explains the
+    // rest.
+    let up_to_date = async { Ok(!settings.migrate_on_start || migrated(&database).await?) };
+    let (way, migrated): (_, anyhow::Result<bool>) = tokio::join!(database.check_way(), up_to_date);
+    way?;
+    let migrated = migrated?;
     let hurry = CancellationToken::new();
     let parts = Parts::make(&settings, &database, &hurry)?;
     announce(&settings, listener.local_addr()?);

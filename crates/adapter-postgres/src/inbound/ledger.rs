@@ -49,6 +49,16 @@ impl<'a> Ledger<'a> {
     }
 }
 
+impl Ledger<'_> {
+    /// Whether there are new messages, what they make of their conversations, and nothing else.
+    pub(super) fn is_plain(&self) -> bool {
+        self.advanced.is_empty()
+            && self.completed.is_empty()
+            && self.awaited.is_empty()
+            && self.jobs.is_empty()
+    }
+}
+
 struct Draft<'a> {
     messages: Vec<Entry<'a>>,
     by_sid: HashMap<TwilioSid, usize>,
@@ -119,10 +129,11 @@ impl<'a> Draft<'a> {
         self.events.extend(NewEvent::of_inbound(new, &was, conversation));
         let (id, after) = (conversation.id, conversation.language);
         let follow_ups = conversation.follow_ups(&new.follow_ups());
+        let has_jobs = !follow_ups.is_empty();
         self.jobs.extend(follow_ups.into_iter().map(|job| (id, job)));
         let message = new.stored_in(id);
         self.enter(Entry::of(message, Cow::Borrowed(&new.message.raw), true));
-        Ok(Recorded::New { message: new.id, conversation: id, before, after })
+        Ok(Recorded::New { message: new.id, conversation: id, before, after, has_jobs })
     }
 
     fn finished(mut self, answers: Vec<Recorded>) -> Ledger<'a> {

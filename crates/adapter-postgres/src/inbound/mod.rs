@@ -1,16 +1,16 @@
 //! Messages to us, as many at a time as have come.
 
 mod ledger;
+mod messages;
 
-use std::borrow::Cow;
 use std::collections::HashSet;
 
 use async_trait::async_trait;
+use diesel::dsl::exists;
 use diesel::prelude::*;
-use diesel::sql_types::{Array, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use domain::conversation::Conversation;
-use domain::message::{Message, MessageId, RawPayload, TwilioSid};
+use domain::message::{Message, MessageId, RawPayload};
 use domain::ports::{Completion, NewInbound, Recorded};
 use futures_util::future::try_join_all;
 use futures_util::try_join;
@@ -21,10 +21,11 @@ use crate::groups::GroupWork;
 use crate::locks::hold_sids;
 use crate::prepared::Prepared;
 use crate::rows::{
-    DeliveryRow, MessageRow, UnreadableRow, column, json, json_text, raw_text, received, stored,
+    ConversationRow, DeliveryRow, MessageRow, UnreadableRow, json, read_conversations, received,
+    stored,
 };
-use crate::schema::sms_messages;
-use crate::transaction::{Patience, begin, commit};
+use crate::schema::{sms_conversations, sms_messages};
+use crate::transaction::{Patience, begin, commit, roll_back};
 use crate::{conversations, events, feed, jobs};
 
 use ledger::{Found, Ledger};
@@ -51,27 +52,50 @@ impl GroupWork for InboundGroup {
         patience: Patience,
     ) -> QueryResult<Vec<Recorded>> {
         let arrivals = Arrivals::of(inbound);
-        let ((), (), messages, parked, (), conversations) = try_join!(
-            begin(conn, patience),
-            hold_sids(conn, &arrivals.sids),
-            messages_with(conn, &arrivals.sids),
-            events::parked_sids(conn, &arrivals.sids),
-            conversations::open_unless_known(conn, &arrivals.openings, &arrivals.sids),
-            conversations::lock_all(conn, &arrivals.addresses),
-        )?;
-        let ledger = Ledger::of(inbound, Found { messages, parked, conversations })?;
-        try_join!(
-            insert_messages(conn, &ledger.messages),
-            advance(conn, &ledger.advanced),
-            complete(conn, &ledger.completed),
-            events::attach_by_sid(conn, &ledger.awaited),
-            conversations::update_after_texts(conn, &ledger.conversations),
-            jobs::enqueue(conn, &ledger.jobs),
-            feed::record(conn, &ledger.events),
-        )?;
-        commit(conn).await?;
+        let found = match arrivals.find(conn, patience).await? {
+            Some(found) => found,
+            None => arrivals.open_and_find(conn, patience).await?,
+        };
+        let ledger = Ledger::of(inbound, found)?;
+        if ledger.is_plain() {
+            try_join!(write_new(conn, &ledger), commit(conn))?;
+        } else {
+            try_join!(write_new(conn, &ledger), write_rest(conn, &ledger))?;
+            commit(conn).await?;
+        }
         Ok(ledger.answers)
     }
+}
+
+/// Writes what nearly every group has, in one statement: new messages, what they have made of their
+/// conversations, and what happened.
+async fn write_new(mut conn: &AsyncPgConnection, ledger: &Ledger<'_>) -> QueryResult<()> {
+    if ledger.messages.is_empty() && ledger.events.is_empty() {
+        return Ok(());
+    }
+    let conversations_at = 1 + messages::VALUES;
+    let events_at = conversations_at + conversations::VALUES_AFTER_TEXTS;
+    let statement = diesel::sql_query(format!(
+        "with m as ({}), c as ({}), {}",
+        messages::insert(1),
+        conversations::update_after_texts(conversations_at),
+        feed::record_after(events_at),
+    ));
+    let statement = messages::bind(statement.into_boxed(), &ledger.messages)?;
+    let statement = conversations::bind_after_texts(statement, &ledger.conversations)?;
+    Prepared(feed::bind(statement, &ledger.events)).execute(&mut conn).await?;
+    Ok(())
+}
+
+/// What few do.
+async fn write_rest(conn: &AsyncPgConnection, ledger: &Ledger<'_>) -> QueryResult<()> {
+    try_join!(
+        advance(conn, &ledger.advanced),
+        complete(conn, &ledger.completed),
+        events::attach_by_sid(conn, &ledger.awaited),
+        jobs::enqueue(conn, &ledger.jobs),
+    )?;
+    Ok(())
 }
 
 /// What the messages of a group may open and wait for.
@@ -94,6 +118,79 @@ impl<'a> Arrivals<'a> {
         let addresses: HashSet<_> = inbound.iter().map(InboundGroup::key).collect();
         Self { sids, openings, addresses: addresses.into_iter().collect() }
     }
+
+    /// Begins the transaction, takes its locks and reads what there is. `None` where an address has
+    /// no conversation yet.
+    async fn find(
+        &self,
+        conn: &AsyncPgConnection,
+        patience: Patience,
+    ) -> QueryResult<Option<Found>> {
+        let ((), (), conversations) = try_join!(
+            begin(conn, patience),
+            hold_sids(conn, &self.sids),
+            self.lock_conversations(conn),
+        )?;
+        if conversations.len() < self.addresses.len() {
+            return Ok(None);
+        }
+        self.found(conn, conversations).await.map(Some)
+    }
+
+    /// Begins anew, because conversations are opened before others are locked, and opens them.
+    async fn open_and_find(
+        &self,
+        conn: &AsyncPgConnection,
+        patience: Patience,
+    ) -> QueryResult<Found> {
+        let ((), (), (), (), conversations) = try_join!(
+            roll_back(conn),
+            begin(conn, patience),
+            hold_sids(conn, &self.sids),
+            conversations::open_unless_known(conn, &self.openings, &self.sids),
+            self.lock_conversations(conn),
+        )?;
+        self.found(conn, conversations).await
+    }
+
+    /// The conversations of the addresses, which nobody else changes until the transaction ends;
+    /// with each, whether messages of the group are there already and whether reports wait for any.
+    async fn lock_conversations(
+        &self,
+        mut conn: &AsyncPgConnection,
+    ) -> QueryResult<Vec<(ConversationRow, bool, bool)>> {
+        let known = sms_messages::table.filter(sms_messages::twilio_sid.eq_any(&self.sids));
+        let parked = events::parked_with(&self.sids);
+        let locked = sms_conversations::table
+            .filter(sms_conversations::phone_number_canonical.eq_any(&self.addresses))
+            .order(sms_conversations::id)
+            .select((ConversationRow::as_select(), exists(known), exists(parked)))
+            .for_no_key_update();
+        Prepared(locked).load(&mut conn).await
+    }
+
+    async fn found(
+        &self,
+        conn: &AsyncPgConnection,
+        rows: Vec<(ConversationRow, bool, bool)>,
+    ) -> QueryResult<Found> {
+        // All rows say the same; without any nothing was said.
+        let is_known = rows.is_empty() || rows.iter().any(|(_, is_known, _)| *is_known);
+        let is_awaited = rows.is_empty() || rows.iter().any(|(_, _, is_awaited)| *is_awaited);
+        let conversations = rows.into_iter().map(|(row, ..)| row).collect();
+        let mut found = Found {
+            messages: Vec::new(),
+            parked: HashSet::new(),
+            conversations: read_conversations(conversations)?,
+        };
+        if is_known {
+            found.messages = messages_with(conn, &self.sids).await?;
+        }
+        if is_awaited {
+            found.parked = events::parked_sids(conn, &self.sids).await?;
+        }
+        Ok(found)
+    }
 }
 
 /// The messages that have one of these SIDs, which are held; nearly always none.
@@ -107,51 +204,6 @@ async fn messages_with(
     let rows: Vec<(MessageRow, Option<Value>)> = Prepared(known).load(&mut conn).await?;
     let known = rows.into_iter().map(|(row, raw)| Ok((Message::try_from(row)?, received(raw))));
     Ok(known.collect::<Result<_, UnreadableRow>>()?)
-}
-
-/// Writes messages to us. What no such message has is left empty.
-async fn insert_messages(
-    mut conn: &AsyncPgConnection,
-    messages: &[(Message, Cow<'_, RawPayload>)],
-) -> QueryResult<()> {
-    if messages.is_empty() {
-        return Ok(());
-    }
-    let media =
-        messages.iter().map(|new| json_text(&new.0.media)).collect::<QueryResult<Vec<_>>>()?;
-    let raw = messages.iter().map(|new| raw_text(&new.1)).collect::<QueryResult<Vec<_>>>()?;
-    let insert = diesel::sql_query(
-        "insert into sms_messages (id, conversation_id, twilio_sid, from_number, to_number, \
-             message_content, delivery_status, source, media, raw_webhook_data, created_at, \
-             updated_at, direction) \
-         select id, conversation_id, twilio_sid, from_number, to_number, message_content, \
-             delivery_status, source, media::jsonb, raw::jsonb, created_at, updated_at, 'inbound' \
-         from unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) \
-             as new (id, conversation_id, twilio_sid, from_number, to_number, message_content, \
-                 delivery_status, source, media, raw, created_at, updated_at)",
-    )
-    .bind::<Array<SqlUuid>, _>(column(messages, |(new, _)| new.id.0))
-    .bind::<Array<SqlUuid>, _>(column(messages, |(new, _)| new.conversation.0))
-    .bind::<Array<Nullable<Text>>, _>(column(messages, |(new, _)| {
-        new.twilio_sid.as_ref().map(TwilioSid::as_str)
-    }))
-    .bind::<Array<Text>, _>(column(messages, |(new, _)| new.from_number.as_str()))
-    .bind::<Array<Text>, _>(column(messages, |(new, _)| new.to_number.as_str()))
-    .bind::<Array<Nullable<Text>>, _>(column(messages, |(new, _)| {
-        new.content.as_ref().map(domain::text::Text::as_str)
-    }))
-    .bind::<Array<Text>, _>(column(messages, |(new, _)| new.delivery.status.as_str()))
-    .bind::<Array<Text>, _>(column(messages, |(new, _)| new.source.as_str()))
-    .bind::<Array<Text>, _>(media)
-    .bind::<Array<Nullable<Text>>, _>(raw)
-    .bind::<Array<Timestamptz>, _>(column(messages, |(new, _)| {
-        OffsetDateTime::from(new.created_at)
-    }))
-    .bind::<Array<Timestamptz>, _>(column(messages, |(new, _)| {
-        OffsetDateTime::from(new.updated_at)
-    }));
-    Prepared(insert).execute(&mut conn).await?;
-    Ok(())
 }
 
 /// Writes the status of messages whose repeat brought something new: hardly ever any.

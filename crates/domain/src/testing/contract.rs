@@ -81,11 +81,12 @@ pub mod promises {
     pub async fn a_first_message_opens_a_conversation(store: &impl Inspect) {
         let first = inbound(1, TENANT);
         let recorded = store.record_inbound(&first).await.unwrap();
-        let Recorded::New { message, conversation, before, after } = recorded else {
+        let Recorded::New { message, conversation, before, after, has_jobs } = recorded else {
             unreachable!("{recorded:?}")
         };
         assert_eq!((message, conversation), (first.id, first.conversation));
         assert_eq!((before.language, after.language), (Language::Unknown, Language::English));
+        assert!(has_jobs, "a new conversation is looked up");
 
         let all = store.everything().await;
         assert_eq!(all.conversations.len(), 1);

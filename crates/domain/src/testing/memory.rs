@@ -116,8 +116,9 @@ impl Tables {
             .conversation_of(&message.from.canonical())
             .unwrap_or_else(|| Conversation::opened_by(inbound));
         let after = before.with(inbound);
-        for job in after.follow_ups(&inbound.follow_ups()) {
-            self.enqueue(&job);
+        let jobs = after.follow_ups(&inbound.follow_ups());
+        for job in &jobs {
+            self.enqueue(job);
         }
         let stored = inbound.stored_in(before.id);
         self.messages.insert(inbound.id, (stored, message.raw.clone()));
@@ -129,6 +130,7 @@ impl Tables {
             conversation: after.id,
             before: before.language,
             after: after.language,
+            has_jobs: !jobs.is_empty(),
         }
     }
 

@@ -71,13 +71,13 @@ impl<S: Subscriber + for<'span> LookupSpan<'span>> Layer<S> for JsonLines {
 
 fn line(event: &Event<'_>, mut fields: Fields, timestamp: &str, service: &str) -> String {
     let metadata = event.metadata();
-    let target = fields.take("log.target").unwrap_or_else(|| quoted(metadata.target()));
-    let msg = fields.take("message").unwrap_or_else(|| quoted(""));
+    let target = fields.take("log.target");
+    let msg = fields.take("message");
     let mut line = String::with_capacity(512);
     line.push('{');
     put(&mut line, "timestamp", &quoted(timestamp));
     put(&mut line, "level", &quoted(metadata.level().as_str()));
-    put(&mut line, "msg", &msg);
+    put(&mut line, "msg", msg.as_deref().unwrap_or("\"\""));
     put(&mut line, "service", &quoted(service));
     for name in USUAL {
         if let Some(value) = fields.take(name) {
@@ -90,7 +90,7 @@ fn line(event: &Event<'_>, mut fields: Fields, timestamp: &str, service: &str) -
             put(&mut line, name, value);
         }
     }
-    put(&mut line, "target", &target);
+    put(&mut line, "target", &target.unwrap_or_else(|| quoted(metadata.target())));
     line.push('}');
     line
 }
@@ -99,13 +99,26 @@ fn put(line: &mut String, name: &str, value: &str) {
     if !line.ends_with('{') {
         line.push(',');
     }
-    line.push_str(&quoted(name));
+    push_quoted(line, name);
     line.push(':');
     line.push_str(value);
 }
 
 fn quoted(text: &str) -> String {
-    serde_json::Value::from(text).to_string()
+    let mut quoted = String::with_capacity(text.len() + 2);
+    push_quoted(&mut quoted, text);
+    quoted
+}
+
+/// Nearly all text needs no escapes.
+fn push_quoted(line: &mut String, text: &str) {
+    if text.bytes().any(|byte| matches!(byte, b'"' | b'\\' | 0..=0x1f)) {
+        line.push_str(&serde_json::Value::from(text).to_string());
+    } else {
+        line.push('"');
+        line.push_str(text);
+        line.push('"');
+    }
 }
 
 /// Fields and their values, written as JSON.

@@ -3,6 +3,10 @@
 
 use std::time::Duration;
 
+use domain::hook::HookState;
+use opentelemetry::KeyValue;
+
+use super::hooks::deliveries;
 use super::{WorkTools, backfilling, cause_of};
 
 /// How often Twilio is asked about messages that nobody reported the end of.
@@ -49,11 +53,13 @@ async fn sweep(tools: &WorkTools) {
 }
 
 async fn sweep_events(tools: &WorkTools) {
+    let told = deliveries();
     loop {
         pause(tools, SWEEPS).await;
         match tools.hooks.park_overdue(tools.keep_events).await {
             Ok(0) => {}
             Ok(parked) => {
+                told.add(parked, &[KeyValue::new("result", HookState::Parked.as_str())]);
                 tracing::warn!(parked, "given up: what subscribers could not be told in time");
             }
             Err(error) => tracing::warn!(error = cause_of(&error), "nothing given up"),

@@ -74,10 +74,7 @@ impl HookWorker {
             hurry,
             claiming: TaskTracker::new(),
             tasks: TaskTracker::new(),
-            told: meter
-                .u64_counter("sms_event_deliveries")
-                .with_description("Calls of subscribers, by what became of the event")
-                .build(),
+            told: deliveries(),
             took: seconds("sms_event_delivery_duration", "How long a telling took", &TELLING),
             _paused: meter
                 .u64_observable_gauge("sms_subscriptions_paused")
@@ -235,6 +232,13 @@ impl HookWorker {
     fn busy(&self) -> MutexGuard<'_, HashMap<SubscriptionId, u32>> {
         self.0.busy.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// What became of events that subscribers were to be told.
+pub(super) fn deliveries() -> Counter<u64> {
+    let meter = meter();
+    let counter = meter.u64_counter("sms_event_deliveries");
+    counter.with_description("Events for subscribers, by what became of them").build()
 }
 
 /// Its lease runs out, and then it comes back.
