@@ -1,6 +1,7 @@
 //! What Twilio reports about messages, as many reports at a time as have come.
 
 mod ledger;
+mod steps;
 
 use async_trait::async_trait;
 use diesel::prelude::*;
@@ -56,7 +57,7 @@ impl GroupWork for StatusGroup {
         let ledger = Ledger::of(reports, Found { messages, attempts, parked });
         conversations::hold(conn, &ledger.touched()).await?;
         try_join!(
-            write_steps(conn, &ledger.steps),
+            steps::write(conn, &ledger.steps),
             events::insert(conn, &ledger.events),
             attach(conn, &ledger.attached),
             feed::record(conn, &ledger.happened),
@@ -127,13 +128,6 @@ async fn attempts_of(
         .order((dsl::message_id, dsl::number))
         .select(AttemptRow::as_select());
     outgoing::read_attempts(Prepared(attempts).load(&mut conn).await?)
-}
-
-async fn write_steps(conn: &AsyncPgConnection, steps: &[(Outgoing, Step)]) -> QueryResult<()> {
-    let writes =
-        steps.iter().map(|(before, step)| outgoing::write_untold(conn, before, step, None));
-    try_join_all(writes).await?;
-    Ok(())
 }
 
 async fn attach(
