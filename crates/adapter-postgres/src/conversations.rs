@@ -94,9 +94,8 @@ pub(crate) fn bind_after_texts<'a>(
     statement: Binding<'a>,
     conversations: &'a [Conversation],
 ) -> QueryResult<Binding<'a>> {
-    let languages =
-        conversations.iter().map(LanguageColumns::of).collect::<QueryResult<Vec<_>>>()?;
-    let evidence = languages.into_iter().map(|language| language.evidence).collect::<Vec<_>>();
+    let evidence = conversations.iter().map(|known| json_text(&known.language.evidence));
+    let evidence = evidence.collect::<QueryResult<Vec<_>>>()?;
     let language = |known: &Conversation| known.language.language.as_str();
     let confidence = |known: &Conversation| known.language.confidence.fraction();
     Ok(statement

@@ -21,9 +21,12 @@ impl LanguageDetector for Greetings {
     }
 }
 
-#[tokio::main(flavor = "current_thread")]
+fn main() -> Result<(), domain::error::Error> {
+    futures_executor::block_on(run())
+}
+
 #[expect(clippy::print_stdout, reason = "an example shows what it does")]
-async fn main() -> Result<(), domain::error::Error> {
+async fn run() -> Result<(), domain::error::Error> {
     let store = Arc::new(InMemoryStore::default());
     let (clock, ids) = (Arc::new(SteppingClock::default()), Arc::new(CountingIds::default()));
     let ages = Some(fixture::lookup_ages());

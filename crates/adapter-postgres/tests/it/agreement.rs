@@ -7,11 +7,11 @@ use proptest::test_runner::{Config, TestRunner};
 
 use crate::database::fresh_store;
 
-domain::message_store_contract!(fresh_store);
-domain::outbound_store_contract!(fresh_store);
-domain::conversation_store_contract!(fresh_store);
-domain::backfill_store_contract!(fresh_store);
-domain::event_store_contract!(fresh_store);
+domain::message_store_contract!(fresh_store, crate::wait);
+domain::outbound_store_contract!(fresh_store, crate::wait);
+domain::conversation_store_contract!(fresh_store, crate::wait);
+domain::backfill_store_contract!(fresh_store, crate::wait);
+domain::event_store_contract!(fresh_store, crate::wait);
 
 /// Forgets everything.
 pub(crate) const EMPTY: &str =

@@ -36,11 +36,11 @@ async fn never_together() -> (PgStore, Schema) {
 }
 
 mod of_one {
-    domain::message_store_contract!(super::never_together);
+    domain::message_store_contract!(super::never_together, crate::wait);
 }
 
 mod of_many {
-    domain::message_store_contract!(super::one_at_a_time);
+    domain::message_store_contract!(super::one_at_a_time, crate::wait);
 }
 
 fn texts(numbers: impl IntoIterator<Item = u32>) -> Vec<NewInbound> {

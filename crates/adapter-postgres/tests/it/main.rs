@@ -13,3 +13,9 @@ mod sending;
 mod sharing;
 mod tenants;
 mod tls;
+
+/// Runs a test to its end, on two threads.
+fn wait<Test: Future<Output = ()>>(test: Test) {
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    runtime.worker_threads(2).enable_all().build().unwrap().block_on(test);
+}

@@ -14,11 +14,17 @@ use adapter_sqlite::{Limits, SqliteStore};
 use diesel::{Connection, SqliteConnection};
 use tempfile::TempDir;
 
-domain::message_store_contract!(fresh_store);
-domain::outbound_store_contract!(fresh_store);
-domain::conversation_store_contract!(fresh_store);
-domain::backfill_store_contract!(fresh_store);
-domain::event_store_contract!(fresh_store);
+domain::message_store_contract!(fresh_store, wait);
+domain::outbound_store_contract!(fresh_store, wait);
+domain::conversation_store_contract!(fresh_store, wait);
+domain::backfill_store_contract!(fresh_store, wait);
+domain::event_store_contract!(fresh_store, wait);
+
+/// Runs a test to its end, on two threads.
+fn wait<Test: Future<Output = ()>>(test: Test) {
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    runtime.worker_threads(2).enable_all().build().unwrap().block_on(test);
+}
 
 /// An empty store, and its folder, which is removed in the end.
 async fn fresh_store() -> (SqliteStore, TempDir) {

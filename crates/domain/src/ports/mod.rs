@@ -207,7 +207,7 @@ pub enum Recorded {
         before: LanguagePreference,
         /// The conversation's preference after it.
         after: LanguagePreference,
-        /// Whether jobs were written that follow from it: nobody is called for nothing.
+        /// Whether jobs follow from it: no worker is called for nothing.
         has_jobs: bool,
     },
     /// It was there already.

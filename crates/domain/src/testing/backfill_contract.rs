@@ -6,8 +6,8 @@
 /// [`message_store_contract!`](crate::message_store_contract).
 #[macro_export]
 macro_rules! backfill_store_contract {
-    ($new:path) => {
-        $crate::backfill_store_contract!(@each $new:
+    ($new:path, $wait:path) => {
+        $crate::backfill_store_contract!(@each $new, $wait:
             a_list_begins_when_it_is_first_claimed,
             one_run_at_a_time_has_a_list,
             concurrent_claims_of_a_list_give_one_run,
@@ -27,11 +27,13 @@ macro_rules! backfill_store_contract {
             a_parked_report_counts_for_an_imported_message,
         );
     };
-    (@each $new:path: $($promise:ident),+ $(,)?) => {$(
-        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-        async fn $promise() {
+    (@each $new:path, $wait:path: $($promise:ident),+ $(,)?) => {$(
+        #[test]
+        fn $promise() {
+            $wait(async {
             let (store, _guard) = $new().await;
             $crate::testing::backfill_promises::$promise(&store).await;
+            });
         }
     )+};
 }

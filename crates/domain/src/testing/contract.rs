@@ -4,10 +4,11 @@
 ///
 /// `$new` is a function without arguments whose future gives an empty store (an
 /// [`Inspect`](crate::testing::Inspect)) and a guard that cleans up when it is dropped.
+/// `$wait` is a function that runs such a future to its end: the runtime is the store's choice.
 #[macro_export]
 macro_rules! message_store_contract {
-    ($new:path) => {
-        $crate::message_store_contract!(@each $new:
+    ($new:path, $wait:path) => {
+        $crate::message_store_contract!(@each $new, $wait:
             a_first_message_opens_a_conversation,
             everything_of_a_message_is_kept,
             a_repeated_webhook_changes_nothing,
@@ -38,11 +39,13 @@ macro_rules! message_store_contract {
             a_store_that_answers_says_so,
         );
     };
-    (@each $new:path: $($promise:ident),+ $(,)?) => {$(
-        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-        async fn $promise() {
+    (@each $new:path, $wait:path: $($promise:ident),+ $(,)?) => {$(
+        #[test]
+        fn $promise() {
+            $wait(async {
             let (store, _guard) = $new().await;
             $crate::testing::promises::$promise(&store).await;
+            });
         }
     )+};
 }

@@ -5,8 +5,8 @@
 /// `$new` is as for [`message_store_contract!`](crate::message_store_contract).
 #[macro_export]
 macro_rules! conversation_store_contract {
-    ($new:path) => {
-        $crate::conversation_store_contract!(@each $new:
+    ($new:path, $wait:path) => {
+        $crate::conversation_store_contract!(@each $new, $wait:
             conversations_are_listed_by_their_last_activity,
             a_list_is_narrowed_by_tenant_workflow_language_and_time,
             pages_of_conversations_give_each_once,
@@ -27,11 +27,13 @@ macro_rules! conversation_store_contract {
             old_lookups_are_reconciled_in_batches,
         );
     };
-    (@each $new:path: $($promise:ident),+ $(,)?) => {$(
-        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-        async fn $promise() {
+    (@each $new:path, $wait:path: $($promise:ident),+ $(,)?) => {$(
+        #[test]
+        fn $promise() {
+            $wait(async {
             let (store, _guard) = $new().await;
             $crate::testing::conversation_promises::$promise(&store).await;
+            });
         }
     )+};
 }

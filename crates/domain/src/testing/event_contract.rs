@@ -5,8 +5,8 @@
 /// `$new` is as for [`message_store_contract!`](crate::message_store_contract).
 #[macro_export]
 macro_rules! event_store_contract {
-    ($new:path) => {
-        $crate::event_store_contract!(@each $new:
+    ($new:path, $wait:path) => {
+        $crate::event_store_contract!(@each $new, $wait:
             a_new_message_is_an_event_and_so_is_the_language_that_it_brings,
             a_repeated_webhook_is_no_event,
             a_text_is_told_of_step_by_step,
@@ -36,11 +36,13 @@ macro_rules! event_store_contract {
             concurrent_claims_share_nothing,
         );
     };
-    (@each $new:path: $($promise:ident),+ $(,)?) => {$(
-        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-        async fn $promise() {
+    (@each $new:path, $wait:path: $($promise:ident),+ $(,)?) => {$(
+        #[test]
+        fn $promise() {
+            $wait(async {
             let (store, _guard) = $new().await;
             $crate::testing::event_promises::$promise(&store).await;
+            });
         }
     )+};
 }

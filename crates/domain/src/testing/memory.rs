@@ -289,9 +289,9 @@ mod tests {
         std::future::ready((super::InMemoryStore::default(), ()))
     }
 
-    crate::message_store_contract!(empty);
-    crate::outbound_store_contract!(empty);
-    crate::conversation_store_contract!(empty);
-    crate::backfill_store_contract!(empty);
-    crate::event_store_contract!(empty);
+    crate::message_store_contract!(empty, futures_executor::block_on);
+    crate::outbound_store_contract!(empty, futures_executor::block_on);
+    crate::conversation_store_contract!(empty, futures_executor::block_on);
+    crate::backfill_store_contract!(empty, futures_executor::block_on);
+    crate::event_store_contract!(empty, futures_executor::block_on);
 }

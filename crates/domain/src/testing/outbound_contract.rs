@@ -7,8 +7,8 @@
 /// `$new` is as for [`message_store_contract!`](crate::message_store_contract).
 #[macro_export]
 macro_rules! outbound_store_contract {
-    ($new:path) => {
-        $crate::outbound_store_contract!(@each $new:
+    ($new:path, $wait:path) => {
+        $crate::outbound_store_contract!(@each $new, $wait:
             a_message_is_taken_in_with_its_conversation_job_and_key,
             a_message_goes_to_the_conversation_that_is_there,
             a_conversation_that_is_not_there_or_not_that_number_is_refused,
@@ -59,11 +59,13 @@ macro_rules! outbound_store_contract {
             conversations_are_counted_by_tenant_and_language,
         );
     };
-    (@each $new:path: $($promise:ident),+ $(,)?) => {$(
-        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-        async fn $promise() {
+    (@each $new:path, $wait:path: $($promise:ident),+ $(,)?) => {$(
+        #[test]
+        fn $promise() {
+            $wait(async {
             let (store, _guard) = $new().await;
             $crate::testing::outbound_promises::$promise(&store).await;
+            });
         }
     )+};
 }

@@ -194,7 +194,7 @@ fn unavailable(retry_after: Option<u64>) -> ProviderError {
     ProviderError::Unavailable { retry_after, source: "away".into() }
 }
 
-#[tokio::test]
+#[futures_test::test]
 async fn what_came_while_we_were_away_is_taken_in_once_and_in_order() {
     let world = World::back_after(3600).await;
     for number in 1..=20 {
@@ -217,7 +217,7 @@ async fn what_came_while_we_were_away_is_taken_in_once_and_in_order() {
     assert_eq!(world.store.everything().await.messages, all.messages);
 }
 
-#[tokio::test]
+#[futures_test::test]
 async fn what_was_before_the_first_start_is_not_ours() {
     let world = World::new();
     for (number, second) in [(1, 500), (2, 9_999), (3, 10_000), (4, 10_001)] {
@@ -229,7 +229,7 @@ async fn what_was_before_the_first_start_is_not_ours() {
     assert!(world.find(3).await.is_some() && world.find(2).await.is_none());
 }
 
-#[tokio::test]
+#[futures_test::test]
 async fn a_young_message_is_left_to_its_webhook() {
     let world = World::back_after(1000).await;
     world.has(received(1, 10_940));
@@ -241,7 +241,7 @@ async fn a_young_message_is_left_to_its_webhook() {
     assert_eq!(world.find(2).await.unwrap().message.source, Source::Webhook);
 }
 
-#[tokio::test]
+#[futures_test::test]
 async fn a_list_that_is_late_is_caught_by_the_overlap() {
     let world = World::back_after(1000).await;
     world.run().await;
@@ -253,7 +253,7 @@ async fn a_list_that_is_late_is_caught_by_the_overlap() {
     assert!(world.find(1).await.is_some());
 }
 
-#[tokio::test]
+#[futures_test::test]
 async fn a_status_that_no_callback_brought_is_taken_over_and_nothing_of_others() {
     let world = World::back_after(1000).await;
     let first = inbound(9, TENANT);
@@ -277,7 +277,7 @@ async fn a_status_that_no_callback_brought_is_taken_over_and_nothing_of_others()
     assert_eq!(world.run().await.statuses, 0, "what is known is not reported again");
 }
 
-#[tokio::test]
+#[futures_test::test]
 async fn a_busy_twilio_is_asked_when_it_said_and_where_we_were() {
     let world = World::back_after(3600).await;
     for number in 1..=9 {
@@ -299,7 +299,7 @@ async fn a_busy_twilio_is_asked_when_it_said_and_where_we_were() {
     assert_eq!(from, Some(sid(7).to_string()));
 }
 
-#[tokio::test]
+#[futures_test::test]
 async fn a_place_in_a_list_that_twilio_forgot_begins_the_part_anew() {
     let world = World::back_after(3600).await;
     for number in 1..=5 {
@@ -314,7 +314,7 @@ async fn a_place_in_a_list_that_twilio_forgot_begins_the_part_anew() {
     assert_eq!(world.run().await.missed, 2);
 }
 
-#[tokio::test]
+#[futures_test::test]
 async fn a_long_list_is_read_in_several_runs() {
     let world = World::back_after(3600).await;
     for number in 1..=100 {
@@ -326,15 +326,15 @@ async fn a_long_list_is_read_in_several_runs() {
     assert_eq!(world.run().await, Tally::default());
 }
 
-#[tokio::test]
+#[futures_test::test]
 async fn two_processes_do_not_read_one_list() {
     let world = World::back_after(3600).await;
     world.has(received(1, 11_000));
-    let (one, other) = tokio::join!(world.run(), world.run());
+    let (one, other) = futures_util::future::join(world.run(), world.run()).await;
     assert_eq!((one.missed, other.missed), (1, 0));
 }
 
-#[tokio::test]
+#[futures_test::test]
 async fn pictures_come_with_a_message() {
     let world = World::back_after(1000).await;
     world.has(ProviderMessage { num_media: 1, ..received(1, 10_500) });
@@ -343,7 +343,7 @@ async fn pictures_come_with_a_message() {
     assert_eq!(media[0].url, format!("https://h/{}", sid(1)));
 }
 
-#[tokio::test]
+#[futures_test::test]
 async fn a_burst_of_refusals_lets_the_lists_be_read_early_and_late_enough() {
     let world = World::back_after(300).await;
     world.run().await;
@@ -358,7 +358,7 @@ async fn a_burst_of_refusals_lets_the_lists_be_read_early_and_late_enough() {
     assert_eq!(world.run().await.missed, 1);
 }
 
-#[tokio::test]
+#[futures_test::test]
 async fn the_lists_are_read_when_a_process_starts_and_once_more_after_the_grace() {
     let world = World::back_after(1000).await;
     world.run().await;
@@ -375,7 +375,7 @@ async fn the_lists_are_read_when_a_process_starts_and_once_more_after_the_grace(
     assert_eq!(world.run().await.missed, 1);
 }
 
-#[tokio::test]
+#[futures_test::test]
 async fn the_numbers_of_a_messaging_service_are_asked_for() {
     let world = World::with_senders(&[SERVICE, OURS]);
     world.run().await;
@@ -386,7 +386,7 @@ async fn the_numbers_of_a_messaging_service_are_asked_for() {
     assert_eq!(world.lists.asked(), 2, "each number once");
 }
 
-#[tokio::test]
+#[futures_test::test]
 async fn a_backfill_by_hand_reads_back_to_its_time_and_moves_no_watermark() {
     let world = World::new();
     world.run().await;
@@ -414,7 +414,7 @@ async fn a_backfill_by_hand_reads_back_to_its_time_and_moves_no_watermark() {
     assert_eq!((again.listed, again.missed, again.foreign), (14, 0, 0));
 }
 
-#[tokio::test]
+#[futures_test::test]
 async fn a_webhook_that_comes_after_all_completes_what_was_found() {
     let world = World::back_after(1000).await;
     world.has(received(1, 10_500));

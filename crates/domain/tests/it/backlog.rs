@@ -8,7 +8,7 @@ use domain::ports::MessageStore;
 use domain::testing::fixture::{at, inbound, status};
 use domain::testing::{InMemoryStore, Inspect, SteppingClock};
 
-#[tokio::test]
+#[futures_test::test]
 async fn everything_old_is_swept_however_much_it_is() {
     let store = Arc::new(InMemoryStore::default());
     for number in 0..2500 {

@@ -17,13 +17,14 @@ use domain::subscription::{
 };
 use domain::testing::fixture::{at, inbound};
 use domain::testing::{CountingIds, FixedChance, FixedHooks, InMemoryStore, SteppingClock};
-use futures_executor::block_on;
 
 const RULES: HookRules = HookRules {
     backoff: Backoff { base: Duration::from_secs(10), cap: Duration::from_mins(30) },
     retry_for: Duration::from_hours(24),
     hands: 8,
 };
+
+use crate::at_once;
 
 struct Stage {
     store: Arc<InMemoryStore>,
@@ -109,7 +110,7 @@ const fn refused(status: u16) -> HookOutcome {
     HookOutcome::Refused { status, retry_after: None }
 }
 
-#[tokio::test]
+#[futures_test::test]
 async fn who_can_tell_a_repetition_is_told_again_whatever_went_wrong() {
     let standard = Format::Standard;
     check(standard, HookOutcome::Accepted { status: 204 }, "Delivered").await;
@@ -126,7 +127,7 @@ async fn who_can_tell_a_repetition_is_told_again_whatever_went_wrong() {
     }
 }
 
-#[tokio::test]
+#[futures_test::test]
 async fn who_cannot_is_told_again_only_where_it_surely_has_not_begun() {
     for (outcome, expected) in [
         (HookOutcome::Accepted { status: 202 }, "Delivered"),
@@ -141,7 +142,7 @@ async fn who_cannot_is_told_again_only_where_it_surely_has_not_begun() {
     }
 }
 
-#[tokio::test]
+#[futures_test::test]
 async fn waits_grow_follow_the_subscriber_and_end_after_a_day() {
     let run_at =
         async |outcome, failures, hours| match after(Format::Standard, outcome, failures, hours)
@@ -164,7 +165,7 @@ async fn waits_grow_follow_the_subscriber_and_end_after_a_day() {
     assert_eq!(pulse, Pulse::Gone);
 }
 
-#[tokio::test]
+#[futures_test::test]
 async fn a_call_that_was_interrupted_is_made_again_only_for_who_can_tell() {
     for (format, state) in
         [(Format::Standard, HookState::Delivered), (Format::Orchestrator, HookState::Parked)]
@@ -181,7 +182,7 @@ async fn a_call_that_was_interrupted_is_made_again_only_for_who_can_tell() {
     }
 }
 
-#[tokio::test]
+#[futures_test::test]
 async fn the_orchestrator_waits_for_a_lookup_and_then_is_told_or_not() {
     let stage = Stage::set();
     let subscriber = stage.subscribe(Format::Orchestrator).await;
@@ -199,7 +200,7 @@ async fn the_orchestrator_waits_for_a_lookup_and_then_is_told_or_not() {
     assert_eq!(looked_up.without_call(Format::Standard, false), None);
 }
 
-#[tokio::test]
+#[futures_test::test]
 async fn a_subscriber_that_fails_on_and_on_gets_no_hands_for_a_while() {
     let stage = Stage::set();
     let subscriber = stage.subscribe(Format::Standard).await;
@@ -228,7 +229,7 @@ async fn a_subscriber_that_fails_on_and_on_gets_no_hands_for_a_while() {
     assert!(stage.states(&paused).await.iter().all(|state| *state == HookState::Parked));
 }
 
-#[tokio::test]
+#[futures_test::test]
 async fn what_waits_for_a_tenant_is_given_up_while_it_can_still_be_seen() {
     let stage = Stage::set();
     let subscriber = stage.subscribe(Format::Orchestrator).await;
@@ -250,7 +251,7 @@ async fn what_waits_for_a_tenant_is_given_up_while_it_can_still_be_seen() {
 fn store_where_another_is_faster(store: Arc<InMemoryStore>, other: Edit) -> MockEventStore {
     let mut mock = MockEventStore::new();
     let all = store.clone();
-    mock.expect_list_subscriptions().returning(move || block_on(all.list_subscriptions()));
+    mock.expect_list_subscriptions().returning(move || at_once(all.list_subscriptions()));
     let mut other = Some(other);
     mock.expect_change_subscription().times(2).returning(move |id, change| {
         if let Some(other) = other.take() {
@@ -258,14 +259,14 @@ fn store_where_another_is_faster(store: Arc<InMemoryStore>, other: Edit) -> Mock
             let sender = Arc::new(FixedHooks(HookOutcome::Accepted { status: 204 }));
             let clock = Arc::new(SteppingClock::standing(at(0)));
             let theirs = Subscriptions::new(store.clone(), sender, clock, ids);
-            block_on(theirs.change(id, other)).unwrap();
+            at_once(theirs.change(id, other)).unwrap();
         }
-        block_on(store.change_subscription(id, change))
+        at_once(store.change_subscription(id, change))
     });
     mock
 }
 
-#[tokio::test]
+#[futures_test::test]
 async fn two_who_change_one_subscription_at_once_lose_nothing() {
     let mut stage = Stage::set();
     let subscriber = stage.subscribe(Format::Standard).await;
@@ -285,7 +286,7 @@ async fn two_who_change_one_subscription_at_once_lose_nothing() {
     assert_eq!(after.wants, expected);
 }
 
-#[tokio::test]
+#[futures_test::test]
 async fn there_are_at_most_a_hundred_subscriptions() {
     let subscriptions = Stage::set().subscriptions;
     let called = |number: usize| draft(&format!("subscriber {number}"), Format::Standard);
@@ -299,7 +300,7 @@ async fn there_are_at_most_a_hundred_subscriptions() {
     subscriptions.create(called(100)).await.unwrap();
 }
 
-#[tokio::test]
+#[futures_test::test]
 async fn what_is_known_of_a_subscriber_shows_neither_its_address_nor_its_secret() {
     let draft = draft("dashboard", Format::Standard);
     let (url, secret) = (Some(draft.url.clone()), draft.secret.clone());
@@ -312,7 +313,7 @@ async fn what_is_known_of_a_subscriber_shows_neither_its_address_nor_its_secret(
     }
 }
 
-#[tokio::test]
+#[futures_test::test]
 async fn the_configuration_makes_changes_and_forgets_its_own_subscriptions_only() {
     let stage = Stage::set();
     stage.subscribe(Format::Standard).await;
@@ -335,7 +336,7 @@ async fn the_configuration_makes_changes_and_forgets_its_own_subscriptions_only(
     assert!(matches!(stage.subscriptions.check(wrong), Err(Error::Validation(_))));
 }
 
-#[tokio::test]
+#[futures_test::test]
 async fn a_filter_is_kept_as_what_it_is_compared_with() {
     let kept = async |workflow: &str, format| {
         let mut draft = draft("one", format);
@@ -351,7 +352,7 @@ async fn a_filter_is_kept_as_what_it_is_compared_with() {
     assert_eq!(kept("", Format::Orchestrator).await.tenant, None);
 }
 
-#[tokio::test]
+#[futures_test::test]
 async fn who_is_disabled_is_not_told_again() {
     let stage = Stage::set();
     let subscriber = stage.subscribe(Format::Standard).await;

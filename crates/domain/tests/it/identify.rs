@@ -18,6 +18,8 @@ use domain::tenant::TenantId;
 use domain::testing::fixture::{at, detection, inbound, uuid};
 use domain::testing::{CountingIds, FixedChance, InMemoryStore, Inspect, SteppingClock};
 
+use crate::at_once;
+
 struct World {
     store: Arc<InMemoryStore>,
     clock: Arc<SteppingClock>,
@@ -80,7 +82,7 @@ fn away() -> DirectoryError {
     DirectoryError::Unavailable { retry_after: None, source: "away".into() }
 }
 
-#[tokio::test]
+#[futures_test::test]
 async fn spellings_are_asked_for_in_order_until_one_is_known() {
     let mut directory = MockTenantDirectory::new();
     let mut order = mockall::Sequence::new();
@@ -103,7 +105,7 @@ async fn spellings_are_asked_for_in_order_until_one_is_known() {
     assert_eq!(world.next("tenant_lookup").await, None);
 }
 
-#[tokio::test]
+#[futures_test::test]
 async fn a_number_of_several_tenants_belongs_to_none_and_is_not_asked_for_further() {
     let mut directory = MockTenantDirectory::new();
     directory.expect_look_up().once().return_once(|_| Ok(TenantMatch::Ambiguous));
@@ -114,7 +116,7 @@ async fn a_number_of_several_tenants_belongs_to_none_and_is_not_asked_for_furthe
     assert_eq!((known.tenant_id, known.tenant_checked_at), (None, Some(at(100))));
 }
 
-#[tokio::test]
+#[futures_test::test]
 async fn a_directory_that_is_away_is_asked_again_in_minutes_then_in_hours() {
     let mut directory = MockTenantDirectory::new();
     directory.expect_look_up().returning(|_| Err(away()));
@@ -132,7 +134,7 @@ async fn a_directory_that_is_away_is_asked_again_in_minutes_then_in_hours() {
     assert_eq!(world.conversation(id).await.tenant_checked_at, None);
 }
 
-#[tokio::test]
+#[futures_test::test]
 async fn a_profile_is_told_the_language_that_it_is_when_the_job_runs_and_once() {
     let mut directory = MockTenantDirectory::new();
     directory.expect_look_up().return_once(|_| Ok(TenantMatch::Tenant(tenant("T_1"))));
@@ -155,7 +157,7 @@ async fn a_profile_is_told_the_language_that_it_is_when_the_job_runs_and_once() 
     assert_eq!(world.next("tell_language").await, None);
 }
 
-#[tokio::test]
+#[futures_test::test]
 async fn a_profile_that_is_away_is_told_later_and_one_that_is_not_there_never() {
     let mut directory = MockTenantDirectory::new();
     directory.expect_look_up().return_once(|_| Ok(TenantMatch::Tenant(tenant("T_1"))));
@@ -178,7 +180,7 @@ async fn a_profile_that_is_away_is_told_later_and_one_that_is_not_there_never() 
     assert_eq!(world.next("tell_language").await, None);
 }
 
-#[tokio::test]
+#[futures_test::test]
 async fn a_tenant_that_the_number_came_to_while_another_was_told_is_told_too() {
     let mut directory = MockTenantDirectory::new();
     directory.expect_look_up().return_once(|_| Ok(TenantMatch::Tenant(tenant("T_1"))));
@@ -198,7 +200,7 @@ async fn a_tenant_that_the_number_came_to_while_another_was_told_is_told_too() {
             let origin = Origin::default();
             let moved =
                 LookupResult { conversation, tenant, is_ambiguous, at, language_job, origin };
-            futures_executor::block_on(store.record_lookup(&moved)).unwrap();
+            at_once(store.record_lookup(&moved)).unwrap();
             Ok(ProfileAnswer::Kept)
         });
     profiles
@@ -235,7 +237,7 @@ fn world_that_texts_while_a_profile_is_told(said: Vec<(Language, Option<Language
                 if let Some(language) = meanwhile {
                     let mut new = inbound(number, "+18605550199");
                     new.detection = detection(language, 990);
-                    futures_executor::block_on(known.get().unwrap().record_inbound(&new)).unwrap();
+                    at_once(known.get().unwrap().record_inbound(&new)).unwrap();
                 }
                 Ok(ProfileAnswer::Kept)
             });
@@ -245,7 +247,7 @@ fn world_that_texts_while_a_profile_is_told(said: Vec<(Language, Option<Language
     world
 }
 
-#[tokio::test]
+#[futures_test::test]
 async fn a_change_back_while_a_profile_is_told_is_told_too() {
     use Language::{English, Spanish};
     let world = world_that_texts_while_a_profile_is_told(vec![
@@ -266,7 +268,7 @@ async fn a_change_back_while_a_profile_is_told_is_told_too() {
     assert_eq!(world.next("tell_language").await, None);
 }
 
-#[tokio::test]
+#[futures_test::test]
 async fn a_language_that_is_no_longer_sure_when_the_job_runs_is_not_told() {
     let mut directory = MockTenantDirectory::new();
     directory.expect_look_up().return_once(|_| Ok(TenantMatch::Tenant(tenant("T_1"))));
@@ -282,7 +284,7 @@ async fn a_language_that_is_no_longer_sure_when_the_job_runs_is_not_told() {
     assert_eq!(world.tell().await, Told::Nothing);
 }
 
-#[tokio::test]
+#[futures_test::test]
 async fn without_profiles_a_language_is_carried_once_and_no_text_writes_a_job_again() {
     let mut directory = MockTenantDirectory::new();
     directory.expect_look_up().return_once(|_| Ok(TenantMatch::Tenant(tenant("T_1"))));
@@ -296,7 +298,7 @@ async fn without_profiles_a_language_is_carried_once_and_no_text_writes_a_job_ag
     assert_eq!(world.next("tell_language").await, None);
 }
 
-#[tokio::test]
+#[futures_test::test]
 async fn a_number_that_nobody_knew_is_reconciled_after_its_time() {
     let mut directory = MockTenantDirectory::new();
     directory.expect_look_up().returning(|_| Ok(TenantMatch::Nobody));

@@ -18,3 +18,8 @@ mod outbox;
 mod phone_cases;
 mod phone_properties;
 mod threads;
+
+/// What a store in memory answers, which it does at once: for the answer of a mock, which is not async.
+fn at_once<Answer>(answer: impl Future<Output = Answer>) -> Answer {
+    futures_util::FutureExt::now_or_never(answer).unwrap()
+}

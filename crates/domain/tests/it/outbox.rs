@@ -21,7 +21,8 @@ use domain::senders::Senders;
 use domain::testing::fixture::{accepted, ambiguous, at, lookup_ages, sid, unsent};
 use domain::testing::{CountingIds, FixedChance, InMemoryStore, Inspect, NoTimer, SteppingClock};
 use domain::text::Text;
-use futures_executor::block_on;
+
+use crate::at_once;
 
 /// Answers with what stands in its script, then accepts.
 #[derive(Default)]
@@ -169,7 +170,7 @@ fn account() -> SendOutcome {
 
 const TENANT: &str = "+18605550199";
 
-#[tokio::test]
+#[futures_test::test]
 async fn a_text_is_ordered_as_it_was_asked_for_with_what_is_left_of_its_time() {
     let world = world(|_| ());
     let (message, job) = world.accept("(860) 555-0199", " We will come by ").await;
@@ -183,7 +184,7 @@ async fn a_text_is_ordered_as_it_was_asked_for_with_what_is_left_of_its_time() {
     assert_eq!(world.state(message).await, SendState::Accepted);
 }
 
-#[tokio::test]
+#[futures_test::test]
 async fn a_busy_twilio_is_asked_again_ever_more_slowly_until_the_text_expires() {
     let world = world(|rules| rules.expiry = Duration::from_secs(20));
     world.will((0..9).map(|_| unsent()));
@@ -214,7 +215,7 @@ async fn a_busy_twilio_is_asked_again_ever_more_slowly_until_the_text_expires() 
     assert_eq!(world.requests(), before);
 }
 
-#[tokio::test]
+#[futures_test::test]
 async fn the_retry_limit_gives_a_text_up_that_was_never_taken() {
     let world = world(|rules| rules.max_retries = Some(1));
     world.will([unsent(), unsent(), unsent()]);
@@ -227,7 +228,7 @@ async fn the_retry_limit_gives_a_text_up_that_was_never_taken() {
     assert_eq!(world.requests(), 2, "the first and one more");
 }
 
-#[tokio::test]
+#[futures_test::test]
 async fn what_twilio_asks_to_wait_is_waited() {
     let world = world(|_| ());
     let SendOutcome::Unsent { reason, fault, .. } = unsent() else { panic!() };
@@ -243,7 +244,7 @@ async fn what_twilio_asks_to_wait_is_waited() {
     assert_eq!(world.state(message).await, SendState::Accepted);
 }
 
-#[tokio::test]
+#[futures_test::test]
 async fn while_the_account_is_refused_texts_wait_and_one_probe_is_made() {
     let world = world(|_| ());
     world.will([account()]);
@@ -268,7 +269,7 @@ async fn while_the_account_is_refused_texts_wait_and_one_probe_is_made() {
     }
 }
 
-#[tokio::test]
+#[futures_test::test]
 async fn a_probe_without_an_answer_says_nothing_good_of_the_account() {
     let world = world(|_| ());
     world.will([account()]);
@@ -282,7 +283,7 @@ async fn a_probe_without_an_answer_says_nothing_good_of_the_account() {
     assert_eq!((world.requests(), world.state(message).await), (1, SendState::Pending));
 }
 
-#[tokio::test]
+#[futures_test::test]
 async fn a_text_expires_also_while_the_account_is_refused() {
     let world = world(|_| ());
     world.will([account()]);
@@ -297,7 +298,7 @@ async fn a_text_expires_also_while_the_account_is_refused() {
     assert_eq!(world.requests(), 1);
 }
 
-#[tokio::test]
+#[futures_test::test]
 async fn refusals_of_the_account_are_no_tries_of_a_text() {
     let world = world(|rules| rules.max_retries = Some(1));
     world.will([account(), account(), unsent()]);
@@ -316,21 +317,21 @@ async fn refusals_of_the_account_are_no_tries_of_a_text() {
 fn forgetful(store: &Arc<InMemoryStore>, lost: usize) -> MockOutboundStore {
     let mut mock = MockOutboundStore::new();
     let inner = store.clone();
-    mock.expect_accept_outbound().returning(move |new| block_on(inner.accept_outbound(new)));
+    mock.expect_accept_outbound().returning(move |new| at_once(inner.accept_outbound(new)));
     let (inner, begun) = (store.clone(), AtomicUsize::new(0));
     mock.expect_begin_attempt().returning(move |new| {
-        let told = block_on(inner.begin_attempt(new));
+        let told = at_once(inner.begin_attempt(new));
         if begun.fetch_add(1, Ordering::SeqCst) < lost {
             return Err(StoreError::Unavailable("too late".into()));
         }
         told
     });
     let inner = store.clone();
-    mock.expect_record_attempt().returning(move |end| block_on(inner.record_attempt(end)));
+    mock.expect_record_attempt().returning(move |end| at_once(inner.record_attempt(end)));
     mock
 }
 
-#[tokio::test]
+#[futures_test::test]
 async fn a_begin_that_nobody_was_told_of_is_asked_for_once_more() {
     let store = Arc::new(InMemoryStore::default());
     let world = world_with(&store, Arc::new(forgetful(&store, 1)), |_| ());
@@ -339,7 +340,7 @@ async fn a_begin_that_nobody_was_told_of_is_asked_for_once_more() {
     assert_eq!((world.state(message).await, world.requests()), (SendState::Accepted, 1));
 }
 
-#[tokio::test]
+#[futures_test::test]
 async fn a_text_whose_begin_is_never_told_waits_unsent_and_goes_out_later() {
     let store = Arc::new(InMemoryStore::default());
     let world = world_with(&store, Arc::new(forgetful(&store, 2)), |_| ());
@@ -351,7 +352,7 @@ async fn a_text_whose_begin_is_never_told_waits_unsent_and_goes_out_later() {
     assert_eq!((world.state(message).await, world.requests()), (SendState::Accepted, 1));
 }
 
-#[tokio::test]
+#[futures_test::test]
 async fn texts_of_one_sender_keep_their_distance() {
     let world = world(|rules| rules.pacing = Some(Duration::from_secs(10)));
     let (_, one) = world.accept(TENANT, "Hello").await;
@@ -365,7 +366,7 @@ async fn texts_of_one_sender_keep_their_distance() {
     assert_eq!(world.state(second).await, SendState::Accepted);
 }
 
-#[tokio::test]
+#[futures_test::test]
 async fn an_unanswered_text_is_looked_for_until_the_quiet_period_is_over() {
     let world = world(|_| ());
     world.will([ambiguous()]);
@@ -392,7 +393,7 @@ async fn an_unanswered_text_is_looked_for_until_the_quiet_period_is_over() {
     assert_eq!(world.requests(), 1, "it is never sent again");
 }
 
-#[tokio::test]
+#[futures_test::test]
 async fn an_unanswered_text_is_found_in_twilios_list() {
     let world = world(|_| ());
     world.will([ambiguous()]);
@@ -410,7 +411,7 @@ async fn an_unanswered_text_is_found_in_twilios_list() {
     assert_eq!(outgoing.message.shown().status.as_str(), "delivered");
 }
 
-#[tokio::test]
+#[futures_test::test]
 async fn a_text_whose_end_nobody_reported_is_asked_about() {
     let world = world(|_| ());
     let (message, job) = world.accept(TENANT, "Hello").await;
@@ -429,7 +430,7 @@ async fn a_text_whose_end_nobody_reported_is_asked_about() {
     assert_eq!(check().await, 0, "it is final");
 }
 
-#[tokio::test]
+#[futures_test::test]
 async fn wrong_requests_leave_nothing_behind() {
     let world = world(|_| ());
     for request in [

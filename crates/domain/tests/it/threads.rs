@@ -35,7 +35,7 @@ async fn with_old(old_id: i64, number: &str) -> (Arc<InMemoryStore>, Threads, Co
     (store, threads, old.id)
 }
 
-#[tokio::test]
+#[futures_test::test]
 async fn an_old_id_keeps_leading_to_its_conversation() {
     let (_, threads, id) = with_old(4711, "+18605550199").await;
     let (found, _) = threads.conversation("4711", &PAGE).await.unwrap();
@@ -50,7 +50,7 @@ async fn an_old_id_keeps_leading_to_its_conversation() {
     }
 }
 
-#[tokio::test]
+#[futures_test::test]
 async fn an_address_comes_before_an_old_id_that_is_spelled_alike() {
     let (store, threads, id) = with_old(47_110, "+18605550199").await;
     assert_eq!(threads.conversation("47110", &PAGE).await.unwrap().0.id, id);
