@@ -14,7 +14,7 @@ use tokio::runtime::Handle;
 use tokio_postgres::Client;
 
 use crate::agreement::{EMPTY, live_through};
-use crate::database::{Schema, store};
+use crate::database::{Schema, sessions, store};
 
 /// One group at a time, so that the first call goes alone and all others wait for it together.
 const ONE_AT_A_TIME: GroupSettings =
@@ -148,6 +148,40 @@ async fn a_call_that_fails_does_not_fail_its_neighbours() {
     let rows = (all.conversations.len(), all.messages.len(), all.jobs.len());
     assert_eq!(rows, (15, 15, 15), "nothing of the failed call is left");
     assert!(store.message_groups().parted >= 1);
+}
+
+/// The commit is sent together with what it commits, and must stay behind it also where that
+/// statement has to be prepared first. Were it in front, what is written would be written outside
+/// of the transaction that holds the SIDs.
+#[tokio::test]
+async fn what_is_written_is_written_while_the_sids_are_held() {
+    let (first, schema) = one_at_a_time().await;
+    first.record_inbound(&inbound(1, "+18605550199")).await.unwrap();
+    let outsider = schema.outsider().await;
+    let note = "create table held (locks bigint);
+                create function note() returns trigger language plpgsql as $$ begin
+                    insert into held select count(*) from pg_locks
+                        where locktype = 'advisory' and pid = pg_backend_pid();
+                    return null;
+                end $$;
+                create trigger note after insert on sms_messages for each statement
+                    execute function note()";
+    outsider.batch_execute(note).await.unwrap();
+    // Its connection has prepared nothing yet.
+    let other = PgStore::new(&schema.settings(), Handle::current()).unwrap();
+    for number in 2..=4 {
+        let mut text = inbound(number, "+18605550199");
+        text.lookup_ages = None;
+        let Recorded::New { has_jobs: false, .. } = other.record_inbound(&text).await.unwrap()
+        else {
+            panic!("it is new, and nothing follows from it");
+        };
+    }
+    let held = outsider.query("select locks from held", &[]).await.unwrap();
+    let held: Vec<i64> = held.iter().map(|row| row.get(0)).collect();
+    assert_eq!(held, [1, 1, 1]);
+    let open = "state = 'idle in transaction'";
+    assert_eq!(sessions(&outsider, &schema, open).await, 0, "every transaction has ended");
 }
 
 /// Holds a conversation as a transaction that never ends would.

@@ -198,8 +198,10 @@ pub mod promises {
         store.finish_jobs().await;
         let tenant = TenantId::parse("T_12").unwrap();
         store.plant_tenant(first.conversation, &tenant).await;
-        store.record_inbound(&inbound(2, TENANT)).await.unwrap();
+        let recorded = store.record_inbound(&inbound(2, TENANT)).await.unwrap();
         let all = store.everything().await;
+        let has_jobs = matches!(recorded, Recorded::New { has_jobs: true, .. });
+        assert_eq!(has_jobs, all.jobs.len() > 1, "it says so where jobs follow");
         let lookups = all.jobs.iter().filter(|job| job.kind == "tenant_lookup");
         assert_eq!(lookups.count(), 1);
         assert_eq!(all.conversations[0].tenant_id, Some(tenant));

@@ -24,17 +24,17 @@ async fn a_send_costs_one_request_to_twilio_and_three_transactions() {
     let service = stage.start();
     let (http, url) = (client(), format!("{}/sms/send", service.url));
     let before = transactions(&cluster).await;
-    let (begun, sends) = (Instant::now(), 200);
+    let sends = 300;
     for number in 0..sends {
         let to = format!("+1860557{number:04}");
         let request = json!({ "to": to, "body": "Hello" });
         assert_eq!(http.post(&url).json(&request).send().await.unwrap().status(), 202);
     }
     let cost = transactions(&cluster).await - before;
-    // Health and the stream of events are looked after however little is sent.
-    let aside = 20 + 3 * i64::try_from(begun.elapsed().as_secs()).unwrap();
-    println!("{sends} sends: {cost} transactions, {aside} of them may be for other things");
-    assert!(cost <= 3 * sends + aside, "{cost} transactions for {sends} sends");
+    println!("{sends} sends: {cost} transactions");
+    // Connections that are opened, health, lists that are read: they cost some, however little is
+    // sent. One transaction more for a send would be as many more as there are sends.
+    assert!(cost < 3 * sends + sends / 2, "{cost} transactions for {sends} sends");
     assert_eq!(stage.twilio.creates().count(), usize::try_from(sends).unwrap());
 }
 
