@@ -4,6 +4,7 @@ mod acceptance;
 mod attempts;
 mod backfill;
 mod checks;
+mod clock;
 mod conversations;
 mod events;
 #[cfg(feature = "testing")]

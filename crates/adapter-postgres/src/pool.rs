@@ -25,12 +25,14 @@ use tokio_postgres::{Config, NoTls, Socket};
 use tokio_postgres_rustls::MakeRustlsConnect;
 use tokio_util::task::AbortOnDropHandle;
 
+use crate::clock::PgClock;
 use crate::failure::{DeadlinePassed, classify};
 use crate::settings::{InvalidSettings, PgSettings};
 
 /// The connections of a store, and the time that each call has.
 pub(crate) struct Pool {
     connections: Deadpool<AsyncPgConnection>,
+    clock: Arc<PgClock>,
     deadline: Duration,
 }
 
@@ -59,11 +61,17 @@ impl Pool {
     /// web server's worker they would die with the worker.
     pub(crate) fn new(settings: &PgSettings, runtime: Handle) -> Result<Self, InvalidSettings> {
         let connector = Arc::new(Connector::new(settings, settings.session())?);
+        let clock = Arc::new(PgClock::new());
+        let at_each_connection = Arc::clone(&clock);
         let mut manager = ManagerConfig::default();
         manager.recycling_method = RecyclingMethod::Fast;
         manager.custom_setup = Box::new(move |_| {
-            let connector = Arc::clone(&connector);
-            let connecting = async move { connector.connect_in_time().await };
+            let (connector, clock) = (Arc::clone(&connector), Arc::clone(&at_each_connection));
+            let connecting = async move {
+                let connection = connector.connect_in_time().await?;
+                clock.ask(&connection).await.map_err(unusable)?;
+                Ok(connection)
+            };
             let task = AbortOnDropHandle::new(runtime.spawn(connecting));
             async { task.await.map_err(unusable)? }.boxed()
         });
@@ -73,10 +81,15 @@ impl Pool {
             .max_size(settings.pool_size)
             // The one that was used last: the server's process behind it has everything at hand.
             .queue_mode(QueueMode::Lifo)
-            .pre_recycle(replace_the_old_and_the_dead())
+            .pre_recycle(replace_the_old_and_the_dead(Arc::clone(&clock)))
             .build()
             .map_err(|_| InvalidSettings::NoConnections)?;
-        Ok(Self { connections, deadline: settings.deadline })
+        Ok(Self { connections, clock, deadline: settings.deadline })
+    }
+
+    /// The database's clock.
+    pub(crate) fn clock(&self) -> Arc<PgClock> {
+        Arc::clone(&self.clock)
     }
 
     /// How the connections are used now.
@@ -199,8 +212,9 @@ fn unusable(error: impl Error + 'static) -> ConnectionError {
 }
 
 /// A server that went away without a word (power cut, firewall) leaves connections that look alive.
-fn replace_the_old_and_the_dead() -> Hook<AsyncPgConnection> {
-    Hook::async_fn(|connection: &mut AsyncPgConnection, metrics| {
+fn replace_the_old_and_the_dead(clock: Arc<PgClock>) -> Hook<AsyncPgConnection> {
+    Hook::async_fn(move |connection: &mut AsyncPgConnection, metrics| {
+        let clock = Arc::clone(&clock);
         async move {
             if metrics.age() > OLDEST {
                 return Err(HookError::message("the connection is old"));
@@ -208,7 +222,7 @@ fn replace_the_old_and_the_dead() -> Hook<AsyncPgConnection> {
             if metrics.last_used() < RESTED {
                 return Ok(());
             }
-            match timeout(PROBE, connection.batch_execute("select 1")).await {
+            match timeout(PROBE, clock.ask(connection)).await {
                 Ok(Ok(())) => Ok(()),
                 _ => Err(HookError::message("the connection is dead")),
             }

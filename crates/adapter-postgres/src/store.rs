@@ -13,13 +13,13 @@ use domain::message::{Message, MessageDetail, MessageId, TwilioSid};
 use domain::outbound::{AttemptEnd, NewAttempt, Outgoing};
 use domain::ports::{
     Acceptance, Adopted, Annotated, Annotation, AttemptRecorded, BackfillStore, Begun, Canceled,
-    Carried, Changed, ConversationKey, ConversationPage, ConversationQuery, ConversationStore,
-    ConversationTally, EventStore, EventSweep, HistoryStore, HookClaim, HookEnd, HookQuery,
-    HookView, Housekeeping, Imported, JobClaim, JobQuery, JobQueue, JobRetried, JobRetry, JobView,
-    ListClaim, ListProgress, ListRun, LookupKept, LookupResult, MessageKey, MessagePage,
-    MessageQuery, MessageStore, NewInbound, NewOutbound, NewStatusEvent, OutboundStore, Overdue,
-    Reconciliation, Recorded, Redelivered, Redelivery, StatusRecorded, StoreError,
-    SubscriptionChange, Survey, Surveyor, Swept, ThreadPage, ThreadQuery,
+    Carried, Changed, Clock, ConversationKey, ConversationPage, ConversationQuery,
+    ConversationStore, ConversationTally, EventStore, EventSweep, HistoryStore, HookClaim, HookEnd,
+    HookQuery, HookView, Housekeeping, Imported, JobClaim, JobQuery, JobQueue, JobRetried,
+    JobRetry, JobView, ListClaim, ListProgress, ListRun, LookupKept, LookupResult, MessageKey,
+    MessagePage, MessageQuery, MessageStore, NewInbound, NewOutbound, NewStatusEvent,
+    OutboundStore, Overdue, Reconciliation, Recorded, Redelivered, Redelivery, StatusRecorded,
+    StoreError, SubscriptionChange, Survey, Surveyor, Swept, ThreadPage, ThreadQuery,
 };
 use domain::subscription::{Subscription, SubscriptionId};
 use domain::tenant::TenantId;
@@ -71,6 +71,13 @@ impl PgStore {
     #[must_use]
     pub fn report_groups(&self) -> GroupCounts {
         self.reports.counts()
+    }
+
+    /// The time that every process on this database has: the database's, and the machine's only until
+    /// the first connection.
+    #[must_use]
+    pub fn clock(&self) -> Arc<dyn Clock> {
+        self.pool.clock()
     }
 
     /// How the connections are used now.

@@ -1,7 +1,6 @@
 //! The whole service: made from its settings, run until it is told to stop.
 
 use std::net::{SocketAddr, TcpListener};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use actix_web::dev::{Server, ServerHandle};
@@ -17,7 +16,6 @@ use crate::database::{Database, MigrationFailure};
 use crate::listener::Door;
 use crate::metered::{Watch, measure_database, measure_process};
 use crate::parts::Parts;
-use crate::ports::SystemClock;
 use crate::telemetry::Telemetry;
 
 /// What is left of the time to stop when calls to Twilio are cut short, to record that.
@@ -41,10 +39,11 @@ pub(crate) async fn serve(settings: Settings, telemetry: Telemetry) -> anyhow::R
     let database = Database::open(&settings.database)?;
     measure_database(&database);
     let listener = listen(&settings)?;
-    // Side by side, because both wait for the database; what is wrong with the way there explains the
+    // Side by side, because all wait for the database; what is wrong with the way there explains the
     // rest.
     let up_to_date = async { Ok(!settings.migrate_on_start || migrated(&database).await?) };
-    let (way, migrated): (_, anyhow::Result<bool>) = tokio::join!(database.check_way(), up_to_date);
+    let (way, migrated, ()): (_, anyhow::Result<bool>, _) =
+        tokio::join!(database.check_way(), up_to_date, database.set_clock());
     way?;
     let migrated = migrated?;
     let hurry = CancellationToken::new();
@@ -53,7 +52,8 @@ pub(crate) async fn serve(settings: Settings, telemetry: Telemetry) -> anyhow::R
     let door = Door::of(&listener)?;
     let server = start(listener, &parts.services, telemetry.clone(), &settings)?;
     let (handle, running) = (server.handle(), tokio::spawn(server));
-    let watch = Watch::new(database.stores().surveyor, Arc::new(SystemClock));
+    let stores = database.stores();
+    let watch = Watch::new(stores.surveyor, stores.clock);
 
     tokio::select! {
         ended = work(&database, migrated, &parts, &watch, &settings) => ended?,

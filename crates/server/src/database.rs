@@ -14,6 +14,7 @@ use tokio::runtime::Handle;
 
 use crate::config::DatabaseSettings;
 use crate::metered::MeteredStore;
+use crate::ports::SystemClock;
 
 /// An open store, with what its migrations need.
 pub(crate) enum Database {
@@ -31,10 +32,12 @@ pub(crate) struct Stores {
     pub(crate) history: Arc<dyn HistoryStore>,
     pub(crate) events: Arc<dyn EventStore>,
     pub(crate) surveyor: Arc<dyn Surveyor>,
+    /// The time that everybody on this store has.
+    pub(crate) clock: Arc<dyn Clock>,
 }
 
 impl Stores {
-    fn of<S>(store: &Arc<S>) -> Self
+    fn of<S>(store: &Arc<S>, clock: Arc<dyn Clock>) -> Self
     where
         S: MessageStore
             + OutboundStore
@@ -55,11 +58,13 @@ impl Stores {
             history: store.clone(),
             events: store.clone(),
             surveyor: store.clone(),
+            clock,
         }
     }
 
     /// The same, counting what becomes of messages.
-    pub(crate) fn metered(self, clock: Arc<dyn Clock>) -> Self {
+    pub(crate) fn metered(self) -> Self {
+        let clock = self.clock.clone();
         let metered = Arc::new(MeteredStore::new(self.messages, self.outbound, clock));
         Self { messages: metered.clone(), outbound: metered, ..self }
     }
@@ -101,11 +106,19 @@ impl Database {
         }
     }
 
+    /// Learns the store's time before anything is written with it; a database that does not answer yet
+    /// says it on the first connection.
+    pub(crate) async fn set_clock(&self) {
+        if let Self::Postgres { store, .. } = self {
+            let _ = store.check().await;
+        }
+    }
+
     /// The ports.
     pub(crate) fn stores(&self) -> Stores {
         match self {
-            Self::Sqlite(store) => Stores::of(store),
-            Self::Postgres { store, .. } => Stores::of(store),
+            Self::Sqlite(store) => Stores::of(store, Arc::new(SystemClock)),
+            Self::Postgres { store, .. } => Stores::of(store, store.clock()),
         }
     }
 

@@ -14,7 +14,7 @@ use domain::identify::{Identify, IdentifyPorts, LookupRules};
 use domain::inbox::Inbox;
 use domain::notify::{Feed, HookPorts, Hooks, Subscriptions};
 use domain::outbox::{Outbox, OutboxPorts, SendRules};
-use domain::ports::{Clock, HookSender, IdSource, MessageStore, TenantDirectory, TenantProfiles};
+use domain::ports::{HookSender, IdSource, TenantDirectory, TenantProfiles};
 use domain::receipts::Receipts;
 use domain::senders::Senders;
 use domain::threads::Threads;
@@ -25,7 +25,7 @@ use crate::config::{Settings, TenantSettings};
 use crate::database::{Database, Stores};
 use crate::hurry::Hurried;
 use crate::metered::{MeteredDirectory, MeteredProfiles, MeteredProvider};
-use crate::ports::{Dice, SystemClock, TokioTimer, UuidV7};
+use crate::ports::{Dice, TokioTimer, UuidV7};
 use crate::worker::{Crew, CrewSettings, News, WorkTools, WorkerSettings};
 
 /// How many lookups run at once.
@@ -49,8 +49,8 @@ impl Parts {
         database: &Database,
         hurry: &CancellationToken,
     ) -> anyhow::Result<Self> {
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let stores = database.stores().metered(clock.clone());
+        let stores = database.stores().metered();
+        let clock = stores.clock.clone();
         let ids: Arc<dyn IdSource> = Arc::new(UuidV7);
         let twilio = twilio(settings, hurry)?;
         let outbox = twilio.clone().and_then(|twilio| outbox(settings, &stores, twilio));
@@ -79,13 +79,14 @@ impl Parts {
         };
         let crew = Crew::new(tools, crew_settings(settings), &Handle::current(), hurry);
         let threads = threads(settings, &stores);
+        let (inbox, receipts) = (inbox(settings, &stores), receipts(&stores));
         let store = stores.messages;
         let prefixes = settings.public_urls.prefixes();
         let services = Services {
             gate: Arc::new(gate(settings)),
             webhook_prefixes: prefixes.into_iter().map(str::to_owned).collect(),
-            inbox: inbox(settings, &store),
-            receipts: receipts(&store),
+            inbox,
+            receipts,
             backfill,
             threads,
             subscriptions,
@@ -127,7 +128,7 @@ fn hooks(settings: &Settings, stores: &Stores, sender: Arc<dyn HookSender>) -> H
     let ports = HookPorts {
         store: stores.events.clone(),
         sender,
-        clock: Arc::new(SystemClock),
+        clock: stores.clock.clone(),
         chance: Arc::new(Dice),
     };
     Hooks::new(ports, settings.hooks.rules)
@@ -175,18 +176,18 @@ pub(crate) fn twilio(
     Ok(Some(Arc::new(Hurried { provider: Arc::new(client), hurry: hurry.clone() })))
 }
 
-fn inbox(settings: &Settings, store: &Arc<dyn MessageStore>) -> Inbox {
+fn inbox(settings: &Settings, stores: &Stores) -> Inbox {
     Inbox::new(
-        store.clone(),
+        stores.messages.clone(),
         Arc::new(NgramDetector),
-        Arc::new(SystemClock),
+        stores.clock.clone(),
         Arc::new(UuidV7),
         settings.tenants.lookup_ages(),
     )
 }
 
-fn receipts(store: &Arc<dyn MessageStore>) -> Receipts {
-    Receipts::new(store.clone(), Arc::new(SystemClock), Arc::new(UuidV7))
+fn receipts(stores: &Stores) -> Receipts {
+    Receipts::new(stores.messages.clone(), stores.clock.clone(), Arc::new(UuidV7))
 }
 
 /// None where no number is given whose texts could be missed.
@@ -196,9 +197,9 @@ pub(crate) fn backfill(settings: &Settings, stores: &Stores, twilio: Twilio) -> 
         store: stores.lists.clone(),
         history: stores.history.clone(),
         archive: twilio,
-        inbox: inbox(settings, &stores.messages),
-        receipts: receipts(&stores.messages),
-        clock: Arc::new(SystemClock),
+        inbox: inbox(settings, stores),
+        receipts: receipts(stores),
+        clock: stores.clock.clone(),
         timer: Arc::new(TokioTimer),
         ids: Arc::new(UuidV7),
         chance: Arc::new(Dice),
@@ -216,7 +217,7 @@ fn outbox(settings: &Settings, stores: &Stores, twilio: Twilio) -> Option<Outbox
         store: stores.outbound.clone(),
         queue: stores.queue.clone(),
         provider: Arc::new(MeteredProvider::new(twilio)),
-        clock: Arc::new(SystemClock),
+        clock: stores.clock.clone(),
         timer: Arc::new(TokioTimer),
         ids: Arc::new(UuidV7),
         chance: Arc::new(Dice),
@@ -244,7 +245,7 @@ fn identify(settings: &Settings, stores: &Stores) -> anyhow::Result<Identify> {
         queue: stores.queue.clone(),
         directory: directory(tenants)?,
         profiles: profiles(tenants)?,
-        clock: Arc::new(SystemClock),
+        clock: stores.clock.clone(),
         ids: Arc::new(UuidV7),
         chance: Arc::new(Dice),
     };
@@ -282,7 +283,7 @@ fn threads(settings: &Settings, stores: &Stores) -> Threads {
         stores.messages.clone(),
         stores.outbound.clone(),
         stores.conversations.clone(),
-        Arc::new(SystemClock),
+        stores.clock.clone(),
         settings.region,
     )
 }

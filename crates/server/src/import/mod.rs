@@ -8,7 +8,7 @@ use anyhow::{Context, bail};
 use clap::Args;
 use domain::history::{HistoricConversation, HistoricMessage};
 use domain::message::{EventId, TwilioSid};
-use domain::ports::{Clock, IdSource, Imported, MessageKey, NewStatusEvent, Sender};
+use domain::ports::{IdSource, Imported, MessageKey, NewStatusEvent, Sender};
 use domain::text::Text;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use secrecy::{ExposeSecret, SecretString};
@@ -16,7 +16,7 @@ use serde_json::Value;
 
 use crate::config::Settings;
 use crate::database::{Database, MigrationFailure, Stores};
-use crate::ports::{SystemClock, UuidV7};
+use crate::ports::UuidV7;
 use rows::{Reading, Unreadable};
 
 /// So many rows are read at once.
@@ -58,13 +58,13 @@ pub(crate) async fn run(settings: &Settings, wanted: ImportArguments) -> anyhow:
     if settings.migrate_on_start {
         database.migrate().await.map_err(MigrationFailure::into_error)?;
     }
+    let stores = database.stores();
     let reading = Reading {
         region: settings.region,
         our_number: our_number(settings),
-        now: SystemClock.now(),
+        now: stores.clock.now(),
     };
-    let mut import =
-        Import { original, stores: database.stores(), reading, dry_run: wanted.dry_run };
+    let mut import = Import { original, stores, reading, dry_run: wanted.dry_run };
     let conversations = import.conversations().await?;
     let messages = import.messages().await?;
     let events = import.events().await?;

@@ -1,6 +1,7 @@
 //! A service in its world, a fault that befalls it, and what must hold afterwards.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Debug;
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -203,14 +204,17 @@ impl Scene {
         let sids = inbound().map(|kept| kept.message.twilio_sid.clone().unwrap().to_string());
         let texts = times(sids);
         line.doubled += surplus(&texts);
-        line.lost += acknowledged.iter().filter(|sid| !texts.contains_key(*sid)).count();
+        let missing = acknowledged.iter().filter(|sid| !texts.contains_key(*sid));
+        line.lost += self.count_lost("a text that was taken", missing);
         // One event for each text that is kept, and the subscriber knows each.
         let events = times(received.iter().map(|(sid, _)| sid.clone()));
         line.doubled += surplus(&events);
-        line.lost += texts.keys().filter(|sid| !events.contains_key(*sid)).count();
+        let missing = texts.keys().filter(|sid| !events.contains_key(*sid));
+        line.lost += self.count_lost("the event of", missing);
         let told: BTreeSet<_> =
             told(&self.subscriber.calls()).map(|call| call.id().to_owned()).collect();
-        line.lost += received.iter().filter(|(_, event)| !told.contains(event)).count();
+        let untold = received.iter().filter(|(_, event)| !told.contains(event));
+        line.lost += self.count_lost("what the subscriber is told", untold);
         self.count_sends(kept, &answered, &mut line);
         line
     }
@@ -233,11 +237,18 @@ impl Scene {
             known.insert(body);
         }
         let is_known = |made: &&Message| accepted.get(made.sid.as_str()) == Some(&&*made.body);
-        line.lost += made.len() - made.iter().filter(is_known).count();
+        let unknown = made.iter().filter(|made| !is_known(made));
+        line.lost += self.count_lost("what Twilio has made", unknown);
         for (body, (status, answer)) in answered {
             assert!([202, 422, 502].contains(status), "{}: {status} {answer}", self.fault);
-            line.lost += usize::from(!known.contains(body.as_str()));
+            let missing = Some(body).filter(|body| !known.contains(body.as_str()));
+            line.lost += self.count_lost("a send that was answered", missing.into_iter());
         }
+    }
+
+    /// How many these are, each told of.
+    fn count_lost(&self, what: &str, lost: impl Iterator<Item = impl Debug>) -> usize {
+        lost.inspect(|lost| println!("{}: lost: {what} {lost:?}", self.fault)).count()
     }
 }
 
