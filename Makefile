@@ -70,7 +70,8 @@ fuzz: ## FUZZ_SEED says which mutations; without one, others each time.
 
 conformance: ## What needs PyPI, npm or more of Debian: official SDKs, Prism, a browser.
 	@set -e; for check in .ci/conformance/*; do \
-	  if [ -f "$$check" ] && [ -x "$$check" ]; then echo "== $$check"; "$$check"; fi; done
+	  if [ -f "$$check" ] && [ -x "$$check" ]; then echo "== $$check"; \
+	    timeout 20m "$$check" || { echo "$$check: failed, or hung for 20 minutes"; exit 1; }; fi; done
 
 docs: ## Writes into the README what is made from the code.
 	UPDATE_DOCS=1 $(CARGO) test --locked -p server --test it settings_table

@@ -21,7 +21,7 @@ use futures_util::FutureExt;
 use tokio::runtime::Handle;
 use tokio::time::timeout;
 use tokio_postgres::tls::{MakeTlsConnect, TlsStream};
-use tokio_postgres::{Config, NoTls, Socket};
+use tokio_postgres::{Client, Config, NoTls, Socket};
 use tokio_postgres_rustls::MakeRustlsConnect;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -67,11 +67,7 @@ impl Pool {
         manager.recycling_method = RecyclingMethod::Fast;
         manager.custom_setup = Box::new(move |_| {
             let (connector, clock) = (Arc::clone(&connector), Arc::clone(&at_each_connection));
-            let connecting = async move {
-                let connection = connector.connect_in_time().await?;
-                clock.ask(&connection).await.map_err(unusable)?;
-                Ok(connection)
-            };
+            let connecting = async move { connector.connect_and_ask(&clock).await };
             let task = AbortOnDropHandle::new(runtime.spawn(connecting));
             async { task.await.map_err(unusable)? }.boxed()
         });
@@ -179,7 +175,24 @@ impl Connector {
     /// Connects, within the time that it may take; the connection is driven by the runtime that this
     /// is awaited on.
     pub(crate) async fn connect_in_time(&self) -> ConnectionResult<AsyncPgConnection> {
-        timeout(self.limit, self.connect()).await.unwrap_or_else(|_| Err(unusable(DeadlinePassed)))
+        self.in_time(self.connect()).await
+    }
+
+    /// Connects and sets the clock, both within that time.
+    async fn connect_and_ask(&self, clock: &PgClock) -> ConnectionResult<AsyncPgConnection> {
+        let connecting = async {
+            let connection = self.connect().await?;
+            clock.ask(&connection).await.map_err(unusable)?;
+            Ok(connection)
+        };
+        self.in_time(connecting).await
+    }
+
+    async fn in_time<T>(
+        &self,
+        connecting: impl Future<Output = ConnectionResult<T>>,
+    ) -> ConnectionResult<T> {
+        timeout(self.limit, connecting).await.unwrap_or_else(|_| Err(unusable(DeadlinePassed)))
     }
 
     async fn connect(&self) -> ConnectionResult<AsyncPgConnection> {
@@ -194,6 +207,26 @@ impl Connector {
 }
 
 impl Connector {
+    /// A connection as the driver has it, which tells errors by their codes, within that time too.
+    pub(crate) async fn client(&self) -> ConnectionResult<Client> {
+        let connecting = async {
+            match &self.tls {
+                Some(tls) => self.client_with(tls.clone()).await,
+                None => self.client_with(NoTls).await,
+            }
+        };
+        self.in_time(connecting).await
+    }
+
+    async fn client_with<Tls>(&self, tls: Tls) -> ConnectionResult<Client>
+    where
+        Tls: MakeTlsConnect<Socket, Stream: TlsStream + Unpin + Send + 'static>,
+    {
+        let (client, connection) = self.config.connect(tls).await.map_err(unusable)?;
+        tokio::spawn(connection);
+        Ok(client)
+    }
+
     async fn connect_with<Tls>(&self, tls: Tls) -> ConnectionResult<AsyncPgConnection>
     where
         Tls: MakeTlsConnect<Socket, Stream: TlsStream + Unpin + Send + 'static>,

@@ -6,14 +6,12 @@
 
 use std::time::Duration;
 
-use diesel::prelude::*;
-use diesel::sql_types::Text;
-use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
 use futures_util::try_join;
 use tokio::time::timeout;
+use tokio_postgres::error::SqlState;
+use tokio_postgres::{Client, Error, Statement};
 
 use crate::pool::Connector;
-use crate::prepared::Prepared;
 use crate::settings::{InvalidSettings, PgSettings};
 
 /// The way to the database cannot be used, whatever is tried again.
@@ -40,6 +38,8 @@ pub enum UnusableWay {
 
 /// How long the server may take to answer a probe; a pooler may have no more connections to lend.
 const PATIENCE: Duration = Duration::from_secs(1);
+/// Somebody who uses the pooler meanwhile can, by chance, leave us the connection that we had.
+const PROBES: usize = 4;
 
 /// Looks whether the connection that a statement was prepared on is still there for the next
 /// transaction, while others want it too. A database that does not answer is no finding.
@@ -48,17 +48,14 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// [`UnusableWay`], which says which port or setting to use.
 pub async fn check_way(settings: &PgSettings) -> Result<(), UnusableWay> {
     let connector = Connector::new(settings, String::new())?;
-    let connected = try_join!(
-        connector.connect_in_time(),
-        connector.connect_in_time(),
-        connector.connect_in_time(),
-    );
-    let Ok((mut ours, mut first, mut second)) = connected else {
+    let connected = try_join!(connector.client(), connector.client(), connector.client());
+    let Ok((ours, first, second)) = connected else {
         return Ok(());
     };
-    let probing = probe(&mut ours, &mut first, &mut second);
-    match timeout(PATIENCE, probing).await {
-        Ok(Ok(Found::LostStatement)) => Err(UnusableWay::LosesStatements),
+    match timeout(PATIENCE, probe_often(&ours, [&first, &second])).await {
+        Ok(Err(error)) if error.code() == Some(&SqlState::INVALID_SQL_STATEMENT_NAME) => {
+            Err(UnusableWay::LosesStatements)
+        }
         Ok(Ok(Found::LostSetting)) if settings.schema.is_some() => Err(UnusableWay::LosesSchema),
         Ok(Ok(Found::LostSetting)) => {
             tracing::warn!(
@@ -71,40 +68,32 @@ pub async fn check_way(settings: &PgSettings) -> Result<(), UnusableWay> {
     }
 }
 
+#[derive(PartialEq, Eq)]
 enum Found {
     Nothing,
-    LostStatement,
     LostSetting,
 }
 
-/// What is set and prepared here; the same text each time, so that it is prepared once.
-async fn setting(mut conn: &AsyncPgConnection) -> QueryResult<String> {
-    #[derive(QueryableByName)]
-    struct Setting {
-        #[diesel(sql_type = Text)]
-        value: String,
+async fn probe_often(ours: &Client, others: [&Client; 2]) -> Result<Found, Error> {
+    let read = "select coalesce(current_setting('sms_foundation.probe', true), '')";
+    let read = ours.prepare(read).await?;
+    for _ in 0..PROBES {
+        if probe(ours, &read, others).await? == Found::LostSetting {
+            return Ok(Found::LostSetting);
+        }
     }
-    let read = "select coalesce(current_setting('sms_foundation.probe', true), '') as value";
-    let read: Setting = Prepared(diesel::sql_query(read)).get_result(&mut conn).await?;
-    Ok(read.value)
+    Ok(Found::Nothing)
 }
 
-async fn probe(
-    ours: &mut AsyncPgConnection,
-    first: &mut AsyncPgConnection,
-    second: &mut AsyncPgConnection,
-) -> QueryResult<Found> {
+async fn probe(ours: &Client, read: &Statement, others: [&Client; 2]) -> Result<Found, Error> {
     ours.batch_execute("select set_config('sms_foundation.probe', 'set', false)").await?;
-    setting(ours).await?;
     // Whoever comes first is lent the connection that rested last: ours.
-    first.batch_execute("begin; select 1").await?;
-    second.batch_execute("begin; select 1").await?;
-    let after = setting(ours).await;
-    first.batch_execute("rollback").await?;
-    second.batch_execute("rollback").await?;
-    Ok(match after {
-        Ok(value) if value == "set" => Found::Nothing,
-        Ok(_) => Found::LostSetting,
-        Err(_) => Found::LostStatement,
-    })
+    for other in others {
+        other.batch_execute("begin; select 1").await?;
+    }
+    let value: String = ours.query_one(read, &[]).await?.get(0);
+    for other in others {
+        other.batch_execute("rollback").await?;
+    }
+    Ok(if value == "set" { Found::Nothing } else { Found::LostSetting })
 }

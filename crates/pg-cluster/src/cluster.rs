@@ -128,6 +128,12 @@ impl Cluster {
         self.server.as_ref().map(|server| server.first_process.id())
     }
 
+    /// The file that the server writes its log to; it is emptied at each start.
+    #[must_use]
+    pub fn log(&self) -> PathBuf {
+        self.folder.path().join("log")
+    }
+
     /// Ends all its processes at once, as a crash does. (A power cut also loses what the operating
     /// system has not yet written to the disk.)
     ///
@@ -236,10 +242,6 @@ impl Cluster {
 
     fn data(&self) -> PathBuf {
         self.folder.path().join("data")
-    }
-
-    fn log(&self) -> PathBuf {
-        self.folder.path().join("log")
     }
 }
 
