@@ -4,6 +4,8 @@
 //! undoes it; the tests run both. All that are due run in one transaction, so that a failure leaves
 //! nothing half done: no migration may need to run outside of one (`create index concurrently`).
 
+use std::collections::HashSet;
+
 use diesel::migration::{Migration, MigrationSource};
 use diesel::pg::Pg;
 use diesel::prelude::*;
@@ -74,6 +76,16 @@ pub async fn migrate(settings: &PgSettings) -> Result<Vec<String>, MigrateError>
         run_pending(conn)
     })
     .await
+}
+
+/// Whether all our migrations were run, by one question: at nearly every start they were. An error also
+/// where none was.
+pub(crate) async fn is_done(mut conn: &AsyncPgConnection) -> QueryResult<bool> {
+    let names = diesel::sql_query("select version as name from __diesel_schema_migrations");
+    let done: Vec<Name> = diesel_async::RunQueryDsl::load(names, &mut conn).await?;
+    let done: HashSet<_> = done.into_iter().filter_map(|row| row.name).collect();
+    let is_done = |due: Box<dyn Migration<Pg>>| done.contains(&due.name().version().to_string());
+    Ok(ours().is_ok_and(|ours| ours.into_iter().all(is_done)))
 }
 
 /// The names of the migrations that [`migrate`] would run. Changes nothing.

@@ -215,7 +215,7 @@ impl Connector {
                 None => self.client_with(NoTls).await,
             }
         };
-        self.in_time(connecting).await
+        self.in_time(Box::pin(connecting)).await
     }
 
     async fn client_with<Tls>(&self, tls: Tls) -> ConnectionResult<Client>

@@ -33,8 +33,8 @@ use crate::settings::{InvalidSettings, PgSettings};
 use crate::status::StatusGroup;
 use crate::{
     acceptance, attempts, backfill, checks, conversations, feed, hooks, housekeeping, idempotency,
-    imports, jobs, listing, outgoing, reading, reconciliation, retry, subscriptions, survey,
-    tenants, verdicts,
+    imports, jobs, listing, migrate, outgoing, reading, reconciliation, retry, subscriptions,
+    survey, tenants, verdicts,
 };
 
 /// Conversations, messages and jobs on PostgreSQL.
@@ -59,6 +59,12 @@ impl PgStore {
         let messages = Groups::start(&pool, settings, runtime.clone());
         let reports = Groups::start(&pool, settings, runtime);
         Ok(Self { pool, messages, reports })
+    }
+
+    /// Whether all migrations were run. `false` also where that is not to be learnt:
+    /// [`migrate`](crate::migrate()) then says why.
+    pub async fn is_migrated(&self) -> bool {
+        self.pool.run(async |conn| migrate::is_done(conn).await).await.unwrap_or(false)
     }
 
     /// How messages to us shared transactions so far.

@@ -39,13 +39,7 @@ pub(crate) async fn serve(settings: Settings, telemetry: Telemetry) -> anyhow::R
     let database = Database::open(&settings.database)?;
     measure_database(&database);
     let listener = listen(&settings)?;
-    // Side by side, because all wait for the database; what is wrong with the way there explains the
-    // rest.
-    let up_to_date = async { Ok(!settings.migrate_on_start || migrated(&database).await?) };
-    let (way, migrated, ()): (_, anyhow::Result<bool>, _) =
-        tokio::join!(database.check_way(), up_to_date, database.set_clock());
-    way?;
-    let migrated = migrated?;
+    let migrated = prepare(&database, &settings).await?;
     let hurry = CancellationToken::new();
     let parts = Parts::make(&settings, &database, &hurry)?;
     announce(&settings, listener.local_addr()?);
@@ -58,6 +52,7 @@ pub(crate) async fn serve(settings: Settings, telemetry: Telemetry) -> anyhow::R
     tokio::select! {
         ended = work(&database, migrated, &parts, &watch, &settings) => ended?,
         ended = running => ended?.context("the HTTP server failed")?,
+        error = wrong_way(&database) => return Err(error),
         () = told_to_stop() => {}
     }
     stop(&parts, &handle, door, &hurry, &settings).await;
@@ -70,6 +65,32 @@ pub(crate) async fn migrate(settings: &Settings) -> anyhow::Result<()> {
     let database = Database::open(&settings.database)?;
     report_migrations(&database.migrate().await.map_err(MigrationFailure::into_error)?);
     Ok(())
+}
+
+/// Brings the tables up to date where that is wanted, and sets the clock. `false` where the database does
+/// not answer yet.
+async fn prepare(database: &Database, settings: &Settings) -> anyhow::Result<bool> {
+    if !settings.migrate_on_start {
+        database.set_clock().await;
+        return Ok(true);
+    }
+    match migrated(database).await {
+        // What is wrong with the way explains the rest.
+        Err(error) => Err(database.check_way().await.err().unwrap_or(error)),
+        migrated => migrated,
+    }
+}
+
+/// What is wrong with the way to the database, as soon as it answers. It is looked for beside the first
+/// requests: three connections are made for it.
+async fn wrong_way(database: &Database) -> anyhow::Error {
+    loop {
+        match database.check_way().await {
+            Ok(true) => return std::future::pending().await,
+            Ok(false) => tokio::time::sleep(RETRY_PAUSE).await,
+            Err(error) => return error,
+        }
+    }
 }
 
 fn listen(settings: &Settings) -> anyhow::Result<TcpListener> {

@@ -98,10 +98,11 @@ impl Database {
         }
     }
 
-    /// Looks whether a pooler stands in the way that we cannot work through.
-    pub(crate) async fn check_way(&self) -> anyhow::Result<()> {
+    /// Looks whether a pooler stands in the way that we cannot work through: an error then. `false` where
+    /// the database does not answer.
+    pub(crate) async fn check_way(&self) -> anyhow::Result<bool> {
         match self {
-            Self::Sqlite(_) => Ok(()),
+            Self::Sqlite(_) => Ok(true),
             Self::Postgres { settings, .. } => Ok(adapter_postgres::check_way(settings).await?),
         }
     }
@@ -128,6 +129,7 @@ impl Database {
             Self::Sqlite(store) => {
                 store.migrate().await.map_err(|error| MigrationFailure::Never(error.into()))
             }
+            Self::Postgres { store, .. } if store.is_migrated().await => Ok(Vec::new()),
             Self::Postgres { migrations, .. } => {
                 adapter_postgres::migrate(migrations).await.map_err(|error| match error {
                     MigrateError::Unreachable(_) => MigrationFailure::Later(error.into()),
