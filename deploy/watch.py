@@ -1,7 +1,8 @@
 """Whether a release is a bad one: asks Prometheus the alert rules that are marked `rollback`.
 
 watch.py [--minutes 15] [--every 30] PROMETHEUS: ends with 0 when the time is over and nothing was wrong,
-with 1 as soon as one rule holds in two rounds running, or Prometheus has not answered in five.
+with 1 as soon as one rule holds in two rounds running, or Prometheus has not answered in five. That it
+knows nothing of the service is no answer either: then no rule could hold.
 Where gcloud is logged in, its token is sent along.
 """
 
@@ -19,6 +20,7 @@ import yaml
 
 RULES = pathlib.Path(__file__).parent / "prometheus" / "alerts.yaml"
 PATIENCE = 5
+BLIND = "absent(sms_build_info)"
 
 
 def rollback_rules():
@@ -44,6 +46,12 @@ def holds(prometheus, expression, bearer):
         return bool(json.load(answer)["data"]["result"])
 
 
+def holding(prometheus, rules, bearer):
+    if holds(prometheus, BLIND, bearer):
+        raise ValueError("no process of the service is measured")
+    return {name for name, rule in rules.items() if holds(prometheus, rule, bearer)}
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("prometheus")
@@ -58,7 +66,7 @@ def main():
     while time.monotonic() < end:
         bearer = token()
         try:
-            now = {name for name, rule in rules.items() if holds(arguments.prometheus, rule, bearer)}
+            now = holding(arguments.prometheus, rules, bearer)
             silent = 0
         except (OSError, ValueError, KeyError) as error:
             # Nobody may say that all is well who cannot see.

@@ -36,9 +36,10 @@ variable "load_balancer" {
   default = null
 }
 
+# Without a default, so that nobody leaves it out unawares.
 variable "collector_image" {
-  type    = string
-  default = null
+  description = "The collector, by digest. Null: there is no watch of a release, and the pipeline takes each back, as nobody may say that all is well who cannot see."
+  type        = string
 }
 
 variable "notification_channels" {

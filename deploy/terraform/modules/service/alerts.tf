@@ -2,7 +2,11 @@
 # collector brings, so without one there are none.
 
 locals {
-  rule_groups = var.collector_image == null ? [] : yamldecode(file("${path.module}/../../../prometheus/alerts.yaml")).groups
+  # No `? :` here: its two sides would have to be of one type.
+  rule_groups = [
+    for group in yamldecode(file("${path.module}/../../../prometheus/alerts.yaml")).groups : group
+    if var.collector_image != null
+  ]
   rules = merge([
     for group in local.rule_groups : { for rule in group.rules : rule.alert => merge(rule, { group = group.name }) }
   ]...)

@@ -134,8 +134,9 @@ resource "google_cloud_run_v2_service" "sms" {
 
   lifecycle {
     # Which image runs, and how much of the traffic it gets, is the pipeline's business: a rollback must
-    # not be undone by the next `terraform apply`.
-    ignore_changes = [template[0].containers[0].image, template[0].revision, traffic, client, client_version]
+    # not be undone by the next `terraform apply`. Not ignored is the revision's name, which gcloud writes
+    # into the template: kept there, Cloud Run would refuse another revision of that name (409).
+    ignore_changes = [template[0].containers[0].image, traffic, client, client_version]
   }
 
   depends_on = [

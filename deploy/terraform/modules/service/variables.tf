@@ -108,7 +108,7 @@ variable "load_balancer" {
 }
 
 variable "collector_image" {
-  description = "An OpenTelemetry collector with Google's exporters, by digest, that runs beside the service. Null: nothing is exported."
+  description = "An OpenTelemetry collector with Google's exporters, by digest, that runs beside the service. Null: nothing is exported, no alert rings, and deploy/watch.py has nothing to watch."
   type        = string
   default     = null
 }
