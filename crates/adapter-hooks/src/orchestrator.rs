@@ -36,7 +36,8 @@ pub(crate) fn spell(event: &Event, tenant: Option<&TenantId>) -> Result<String, 
         phone_number,
         content: content(message),
         conversation_id: event.conversation.to_string(),
-        timestamp: event.at.to_string(),
+        // When it was said: one that was found late was said long ago.
+        timestamp: message.created_at.to_string(),
         direction: "inbound",
     };
     serde_json::to_string(&form).map_err(|_| "other_event")

@@ -38,8 +38,8 @@ pub(crate) async fn claim(
          values ($1, $2, $3, $3, $3, 1, $4, $3) \
          on conflict (direction, number) do update \
              set run = known.run + 1, lease_expires_at = $4, updated_at = $3 \
-             where known.due_at <= $3 \
-                 and (known.lease_expires_at is null or known.lease_expires_at <= $3) \
+             where known.updated_at > $4 or (known.due_at <= $3 \
+                 and (known.lease_expires_at is null or known.lease_expires_at <= $3)) \
          returning run, first_at, watermark, unfinished_until, next_page",
     )
     .bind::<SqlText, _>(claim.list.direction.as_str())

@@ -1,20 +1,24 @@
 //! What another program has stored, taken over.
 
+use diesel::dsl::max;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Uuid as SqlUuid};
 use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
 use domain::conversation::ConversationId;
+use domain::event::NewEvent;
 use domain::history::{HistoricConversation, HistoricMessage};
 use domain::message::{Message, TwilioSid};
-use domain::ports::{ConversationKey, Imported};
+use domain::ports::{ConversationKey, Imported, MessageKey};
+use domain::timestamp::Timestamp;
 use futures_util::try_join;
+use time::OffsetDateTime;
 use uuid::Uuid;
 
-use crate::locks::hold_sids;
+use crate::locks::{hold_sids, lock_message};
 use crate::prepared::Prepared;
-use crate::rows::{MessageRow, stored};
+use crate::rows::{MessageRow, OutgoingRow, stored};
 use crate::schema::sms_messages;
-use crate::{conversations, events};
+use crate::{conversations, events, feed};
 
 #[derive(QueryableByName)]
 struct LeadsTo {
@@ -86,9 +90,59 @@ pub(crate) async fn message(
 ) -> QueryResult<Imported> {
     match write_message(conn, old).await {
         // A message that is known must leave nothing behind, not even a conversation.
-        Err(diesel::result::Error::RollbackTransaction) => Ok(Imported::Known),
+        Err(diesel::result::Error::RollbackTransaction) => bring_forward(conn, old).await,
         written => written,
     }
+}
+
+/// Completes the message that has the SID or the id already.
+async fn bring_forward(
+    conn: &mut AsyncPgConnection,
+    old: &HistoricMessage,
+) -> QueryResult<Imported> {
+    let sids = sids_of(old);
+    conn.transaction(async |conn| {
+        let conn = &*conn;
+        let ((), parked, stored) = try_join!(
+            hold_sids(conn, &sids),
+            events::parked(conn, &sids),
+            lock_stored(conn, &old.message)
+        )?;
+        let further =
+            stored.and_then(|stored| Some((old.brings_forward(&stored, &parked)?, stored)));
+        let Some((after, stored)) = further else {
+            return Ok(Imported::Known);
+        };
+        let happened = NewEvent::of_change(&stored, &after, false, after.updated_at);
+        try_join!(
+            update(conn, &after),
+            events::attach(conn, &parked, after.id),
+            feed::record(conn, &happened),
+        )?;
+        Ok(Imported::Completed)
+    })
+    .await
+}
+
+/// The message with its SID or else with its id; nobody else changes it until the transaction ends.
+async fn lock_stored(conn: &AsyncPgConnection, old: &Message) -> QueryResult<Option<Message>> {
+    if let Some(sid) = &old.twilio_sid
+        && let Some(stored) = lock_message(conn, &MessageKey::Sid(sid.clone())).await?
+    {
+        return Ok(Some(stored));
+    }
+    lock_message(conn, &MessageKey::Id(old.id)).await
+}
+
+async fn update(mut conn: &AsyncPgConnection, after: &Message) -> QueryResult<()> {
+    let update = diesel::update(sms_messages::table.find(after.id.0)).set(OutgoingRow::from(after));
+    Prepared(update).execute(&mut conn).await?;
+    Ok(())
+}
+
+/// None or one.
+fn sids_of(old: &HistoricMessage) -> Vec<&str> {
+    old.message.twilio_sid.iter().map(TwilioSid::as_str).collect()
 }
 
 async fn write_message(
@@ -96,8 +150,7 @@ async fn write_message(
     old: &HistoricMessage,
 ) -> QueryResult<Imported> {
     let address = ConversationKey::Address(old.address.clone());
-    // None or one.
-    let sids: Vec<&str> = old.message.twilio_sid.iter().map(TwilioSid::as_str).collect();
+    let sids = sids_of(old);
     conn.transaction(async |conn| {
         let conn = &*conn;
         let ((), parked) = try_join!(hold_sids(conn, &sids), events::parked(conn, &sids))?;
@@ -106,14 +159,28 @@ async fn write_message(
             try_join!(conversations::open(conn, &opened), conversations::lock(conn, &address))?;
         let before = before.ok_or(diesel::result::Error::NotFound)?;
         let message = Message { delivery: old.delivery_after(&parked), ..old.stored_in(before.id) };
-        if !insert(conn, &message, old).await? {
+        // In this order: the newest is the newest of the others.
+        let (newest, is_new) = try_join!(newest_in(conn, before.id), insert(conn, &message, old))?;
+        if !is_new {
             return Err(diesel::result::Error::RollbackTransaction);
         }
-        let after = before.with_historic(old);
+        let after = before.with_historic(old, newest);
         try_join!(events::attach(conn, &parked, message.id), conversations::update(conn, &after),)?;
         Ok(Imported::New)
     })
     .await
+}
+
+/// When the latest message of a conversation was said.
+async fn newest_in(
+    mut conn: &AsyncPgConnection,
+    ConversationId(conversation): ConversationId,
+) -> QueryResult<Option<Timestamp>> {
+    let newest = sms_messages::table
+        .filter(sms_messages::conversation_id.eq(conversation))
+        .select(max(sms_messages::created_at));
+    let newest: Option<OffsetDateTime> = Prepared(newest).get_result(&mut conn).await?;
+    Ok(newest.map(Timestamp::from))
 }
 
 /// `false` where a message has the SID or the id already.

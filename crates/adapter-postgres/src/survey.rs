@@ -21,7 +21,8 @@ pub(crate) async fn survey(conn: &mut AsyncPgConnection) -> QueryResult<Survey> 
             tally(
                 conn,
                 "select count(*) as count, min(updated_at) as oldest from sms_messages \
-                 where shown_status = 'unknown' and send_state = 'ambiguous'",
+                 where shown_status = 'unknown' and send_state = 'ambiguous' \
+                     and source <> 'database'",
             ),
             tally(
                 conn,

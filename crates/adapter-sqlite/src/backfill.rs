@@ -20,8 +20,8 @@ const CLAIM: &str = "
     on conflict (direction, number) do update
         set run = run + 1, lease_expires_at = excluded.lease_expires_at,
             updated_at = excluded.updated_at
-        where due_at <= excluded.updated_at
-            and (lease_expires_at is null or lease_expires_at <= excluded.updated_at)
+        where updated_at > excluded.lease_expires_at or (due_at <= excluded.updated_at
+            and (lease_expires_at is null or lease_expires_at <= excluded.updated_at))
     returning run, first_at, watermark, unfinished_until, next_page";
 
 const SAVE: &str = "

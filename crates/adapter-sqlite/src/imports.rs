@@ -1,19 +1,21 @@
 //! What another program has stored, taken over.
 
-use diesel::dsl::{exists, select};
+use diesel::dsl::max;
 use diesel::prelude::*;
 use diesel::sql_query;
 use diesel::sql_types::{BigInt, Text};
 use domain::conversation::{Conversation, ConversationId};
+use domain::event::NewEvent;
 use domain::history::{HistoricConversation, HistoricMessage};
-use domain::message::Message;
-use domain::ports::{ConversationKey, Imported};
+use domain::message::{Direction, Message};
+use domain::ports::{ConversationKey, Imported, MessageKey};
+use domain::timestamp::Timestamp;
 
 use crate::failure::Failure;
 use crate::prepared::Prepared;
-use crate::rows::{ProgressColumns, uuid};
+use crate::rows::{ProgressColumns, time, uuid};
 use crate::schema::sms_messages;
-use crate::{reading, writing};
+use crate::{feed, reading, writing};
 
 #[derive(QueryableByName)]
 struct LeadsTo {
@@ -57,12 +59,13 @@ pub(crate) fn message(
     conn: &mut SqliteConnection,
     old: &HistoricMessage,
 ) -> Result<Imported, Failure> {
-    if is_stored(conn, &old.message)? {
-        return Ok(Imported::Known);
+    if let Some(stored) = stored(conn, &old.message)? {
+        return bring_forward(conn, &stored, old);
     }
     let known = reading::conversation(conn, &ConversationKey::Address(old.address.clone()))?;
     let is_first = known.is_none();
-    let after = known.unwrap_or_else(|| old.opened()).with_historic(old);
+    let before = known.unwrap_or_else(|| old.opened());
+    let after = before.with_historic(old, newest_in(conn, before.id)?);
     write(conn, &after, is_first)?;
     let stored = old.stored_in(after.id);
     writing::message(conn, &stored, &old.raw)?;
@@ -70,12 +73,37 @@ pub(crate) fn message(
         let parked = writing::attach(conn, sid, stored.id)?;
         let delivery = old.delivery_after(&parked);
         if delivery != stored.delivery {
-            let update = diesel::update(sms_messages::table.find(stored.id.to_string()))
-                .set(ProgressColumns::from(&Message { delivery, ..stored }));
-            Prepared(update).execute(conn)?;
+            update(conn, &Message { delivery, ..stored })?;
         }
     }
     Ok(Imported::New)
+}
+
+/// Completes the message that has the SID or the id already.
+fn bring_forward(
+    conn: &mut SqliteConnection,
+    stored: &Message,
+    old: &HistoricMessage,
+) -> Result<Imported, Failure> {
+    // Reports wait only for a SID that no message has.
+    let is_nameless = stored.direction == Direction::Outbound && stored.twilio_sid.is_none();
+    let parked = match &old.message.twilio_sid {
+        Some(sid) if is_nameless => writing::attach(conn, sid, stored.id)?,
+        _ => Vec::new(),
+    };
+    let Some(after) = old.brings_forward(stored, &parked) else {
+        return Ok(Imported::Known);
+    };
+    update(conn, &after)?;
+    feed::record(conn, &NewEvent::of_change(stored, &after, false, after.updated_at))?;
+    Ok(Imported::Completed)
+}
+
+fn update(conn: &mut SqliteConnection, message: &Message) -> Result<(), Failure> {
+    let update = diesel::update(sms_messages::table.find(message.id.to_string()))
+        .set(ProgressColumns::from(message));
+    Prepared(update).execute(conn)?;
+    Ok(())
 }
 
 fn write(
@@ -100,10 +128,24 @@ fn lead(
     Ok(())
 }
 
-/// Whether a message has the SID or the id already.
-fn is_stored(conn: &mut SqliteConnection, message: &Message) -> Result<bool, Failure> {
-    let sid = message.twilio_sid.as_ref().map(ToString::to_string);
-    let of_this_id = sms_messages::table.find(message.id.to_string());
-    let with_sid = sms_messages::table.filter(sms_messages::twilio_sid.eq(sid));
-    Ok(select(exists(of_this_id)).get_result(conn)? || select(exists(with_sid)).get_result(conn)?)
+/// The message with its SID or else with its id.
+fn stored(conn: &mut SqliteConnection, old: &Message) -> Result<Option<Message>, Failure> {
+    if let Some(sid) = &old.twilio_sid
+        && let Some(stored) = reading::message(conn, &MessageKey::Sid(sid.clone()))?
+    {
+        return Ok(Some(stored));
+    }
+    reading::message(conn, &MessageKey::Id(old.id))
+}
+
+/// When the latest message of a conversation was said.
+fn newest_in(
+    conn: &mut SqliteConnection,
+    conversation: ConversationId,
+) -> Result<Option<Timestamp>, Failure> {
+    let newest: Option<String> = sms_messages::table
+        .filter(sms_messages::conversation_id.eq(conversation.to_string()))
+        .select(max(sms_messages::created_at))
+        .get_result(conn)?;
+    newest.as_deref().map(time).transpose()
 }

@@ -19,7 +19,8 @@ const JOBS: &str = "
 /// The second condition says nothing new: it is that of the index.
 const AMBIGUOUS: &str = "
     select count(*) as count, min(updated_at) as oldest from sms_messages
-    where shown_status = 'unknown' and shown_status <> 'received' and send_state = 'ambiguous'";
+    where shown_status = 'unknown' and shown_status <> 'received' and send_state = 'ambiguous'
+        and source <> 'database'";
 
 const PARKED_EVENTS: &str = "
     select count(*) as count, min(created_at) as oldest

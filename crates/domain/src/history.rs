@@ -1,9 +1,10 @@
 //! Conversations and messages that another program has stored, as they are taken over.
 
 use crate::conversation::{Conversation, ConversationId};
-use crate::delivery::DeliveryState;
+use crate::delivery::{DeliveryState, StatusReport};
 use crate::language::{Language, LanguagePreference};
-use crate::message::{Direction, Message, RawPayload, StatusEvent};
+use crate::message::{Direction, Message, RawPayload, StatusEvent, TwilioSid};
+use crate::outbound::SendState;
 use crate::phone::Address;
 use crate::tenant::TenantId;
 use crate::text::Text;
@@ -83,6 +84,56 @@ impl HistoricMessage {
         }
     }
 
+    /// The message that is stored with its SID or else with its id, after what is known of it by now:
+    /// the other program may have gone on since it was taken over. `parked` are the reports that
+    /// waited for its SID. `None` where that is nothing new.
+    ///
+    /// It only moves forward, so that nothing of it comes twice and an old copy undoes nothing.
+    #[must_use]
+    pub fn brings_forward(&self, stored: &Message, parked: &[StatusEvent]) -> Option<Message> {
+        let is_ours = |message: &Message| message.direction == Direction::Outbound;
+        if !is_ours(stored) || !is_ours(&self.message) {
+            return None;
+        }
+        let further = match (&stored.twilio_sid, &self.message.twilio_sid) {
+            (None, None) => self.refused(stored),
+            (None, Some(_)) => self.handed_over(stored, parked),
+            (Some(known), Some(sid)) if known == sid => self.reported(stored, sid),
+            (Some(_), _) => return None,
+        };
+        let updated_at = stored.updated_at.max(self.message.updated_at);
+        (further != *stored).then_some(Message { updated_at, ..further })
+    }
+
+    /// Nobody knew what became of it, and now it is known to have failed.
+    fn refused(&self, stored: &Message) -> Message {
+        let state = |message: &Message| message.sending.as_ref().map(|sending| sending.state);
+        let is_news = state(stored) == Some(SendState::Ambiguous)
+            && state(&self.message) == Some(SendState::Refused);
+        let sending = if is_news { &self.message } else { stored }.sending.clone();
+        Message { sending, ..stored.clone() }
+    }
+
+    /// Twilio had it after all.
+    fn handed_over(&self, stored: &Message, parked: &[StatusEvent]) -> Message {
+        let Message { twilio_sid, sending, .. } = self.message.clone();
+        let delivery = self.delivery_after(parked);
+        asked_no_more(Message { twilio_sid, delivery, sending, ..stored.clone() })
+    }
+
+    /// What the other program was told of it counts as one more report.
+    fn reported(&self, stored: &Message, sid: &TwilioSid) -> Message {
+        let DeliveryState { status, error_code, error_message } = &self.message.delivery;
+        let (code, message) = (error_code.as_deref(), error_message.as_deref());
+        let raw = RawPayload::default();
+        let report = StatusReport::new(sid.clone(), status.as_str(), code, message, raw);
+        let delivery = stored.delivery.advance(Direction::Outbound, &report);
+        if delivery == stored.delivery {
+            return stored.clone();
+        }
+        asked_no_more(Message { delivery, ..stored.clone() })
+    }
+
     fn our_number(&self) -> Option<&Text> {
         let ours = match self.message.direction {
             Direction::Inbound => &self.message.to_number,
@@ -90,6 +141,16 @@ impl HistoricMessage {
         };
         Some(ours).filter(|number| !number.as_str().is_empty())
     }
+}
+
+/// Where the message is final there is nothing left to ask Twilio.
+fn asked_no_more(mut message: Message) -> Message {
+    if message.delivery.status.is_final()
+        && let Some(sending) = &mut message.sending
+    {
+        sending.next_check_at = None;
+    }
+    message
 }
 
 impl Conversation {
@@ -110,11 +171,13 @@ impl Conversation {
         }
     }
 
-    /// The conversation after a message that was said before, or elsewhere.
+    /// The conversation after a message that was said before, or elsewhere. `newest` is when the
+    /// latest of its messages was said that are stored already: `last_message_at` may be later than
+    /// any, where another program has moved it for reasons of its own.
     #[must_use]
-    pub fn with_historic(&self, old: &HistoricMessage) -> Self {
+    pub fn with_historic(&self, old: &HistoricMessage, newest: Option<Timestamp>) -> Self {
         let said_at = old.message.created_at;
-        let is_latest = self.last_message_at.is_none_or(|last| said_at >= last);
+        let is_latest = newest.is_none_or(|newest| said_at >= newest);
         let theirs = old.our_number().filter(|_| is_latest || self.our_number.is_none());
         Self {
             our_number: theirs.or(self.our_number.as_ref()).cloned(),

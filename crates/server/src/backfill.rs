@@ -12,10 +12,11 @@ use time::{Date, OffsetDateTime, Time};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Settings;
-use crate::database::{Database, MigrationFailure};
+use crate::database::Database;
 use crate::parts;
 
-/// What is wanted.
+/// What is wanted. Texts that are found are news: subscribers are told of them, an orchestrator may answer
+/// them.
 #[derive(Args)]
 pub(crate) struct BackfillArguments {
     /// From when on: 2026-11-01, or 2026-11-01T08:00:00Z.
@@ -44,9 +45,7 @@ pub(crate) async fn run(settings: &Settings, wanted: BackfillArguments) -> anyho
     };
     let database = Database::open(&settings.database)
         .context("stop the service first where it uses the same file")?;
-    if settings.migrate_on_start {
-        database.migrate().await.map_err(MigrationFailure::into_error)?;
-    }
+    database.prepare(settings, wanted.dry_run).await?;
     let backfill = parts::backfill(settings, &database.stores(), twilio);
     let backfill = backfill.context("there is no number whose lists could be read")?;
     let by_hand = ByHand {

@@ -12,7 +12,7 @@ use domain::ports::{
 use secrecy::{ExposeSecret, SecretString};
 use tokio::runtime::Handle;
 
-use crate::config::DatabaseSettings;
+use crate::config::{DatabaseSettings, Settings};
 use crate::metered::MeteredStore;
 use crate::ports::SystemClock;
 
@@ -98,20 +98,20 @@ impl Database {
         }
     }
 
-    /// Looks whether a pooler stands in the way that we cannot work through: an error then. `false` where
-    /// the database does not answer.
-    pub(crate) async fn check_way(&self) -> anyhow::Result<bool> {
+    /// Looks whether a pooler stands in the way that we cannot work through.
+    pub(crate) async fn check_way(&self) -> anyhow::Result<()> {
         match self {
-            Self::Sqlite(_) => Ok(true),
+            Self::Sqlite(_) => Ok(()),
             Self::Postgres { settings, .. } => Ok(adapter_postgres::check_way(settings).await?),
         }
     }
 
-    /// Learns the store's time before anything is written with it; a database that does not answer yet
-    /// says it on the first connection.
-    pub(crate) async fn set_clock(&self) {
-        if let Self::Postgres { store, .. } = self {
-            let _ = store.check().await;
+    /// Learns the store's time before anything is written with it; `false` where the database does not
+    /// answer.
+    pub(crate) async fn set_clock(&self) -> bool {
+        match self {
+            Self::Sqlite(_) => true,
+            Self::Postgres { store, .. } => store.check().await.is_ok(),
         }
     }
 
@@ -120,6 +120,27 @@ impl Database {
         match self {
             Self::Sqlite(store) => Stores::of(store, Arc::new(SystemClock)),
             Self::Postgres { store, .. } => Stores::of(store, store.clock()),
+        }
+    }
+
+    /// For a command: brings the tables up to date where that is wanted. A dry run only looks.
+    pub(crate) async fn prepare(&self, settings: &Settings, dry_run: bool) -> anyhow::Result<()> {
+        if dry_run {
+            anyhow::ensure!(
+                self.is_migrated().await,
+                "the tables are not up to date, and a dry run changes nothing: \
+                 `sms-foundation migrate` brings them up to date"
+            );
+        } else if settings.migrate_on_start {
+            self.migrate().await.map_err(MigrationFailure::into_error)?;
+        }
+        Ok(())
+    }
+
+    async fn is_migrated(&self) -> bool {
+        match self {
+            Self::Sqlite(store) => store.pending_migrations().await.is_ok_and(|due| due.is_empty()),
+            Self::Postgres { store, .. } => store.is_migrated().await,
         }
     }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::take_in::{BATCH, Found};
-use super::{Backfill, LONGEST_WAIT, TROUBLE, Tally, Trouble, is_wanted, said_at};
+use super::{Backfill, LONGEST_WAIT, TROUBLE, Tally, Trouble, is_wanted, lists_of, said_at};
 use crate::conversation::ConversationId;
 use crate::delivery::{DeliveryState, DeliveryStatus};
 use crate::history::HistoricMessage;
@@ -11,7 +11,7 @@ use crate::message::{Direction, Message, MessageId, Source};
 use crate::outbound::{SendState, Sending};
 use crate::phone::Address;
 use crate::ports::{
-    MessageList, PageToken, ProviderError, ProviderMessage, ProviderPage, StoreError,
+    MessageList, PageToken, ProviderError, ProviderMessage, ProviderPage, Sender, StoreError,
 };
 use crate::text::Text;
 use crate::timestamp::Timestamp;
@@ -54,6 +54,12 @@ pub enum Stopped {
     /// Twilio does not answer.
     #[error("Twilio does not answer as it should")]
     Provider(#[source] ProviderError),
+    /// A number was asked for that is not one of ours: the `nth` of them.
+    #[error("number {nth} of those asked for is not one of ours")]
+    NotOurs {
+        /// From 1.
+        nth: usize,
+    },
 }
 
 impl From<Trouble> for Stopped {
@@ -77,12 +83,32 @@ impl Backfill {
         tell: &mut (dyn FnMut(&Progress) + Send),
     ) -> Result<Tally, Stopped> {
         let mut all = Tally::default();
-        for list in self.lists().await {
-            if wanted.numbers.is_empty() || wanted.numbers.contains(&list.number) {
-                all = all.and(self.read_by_hand(list, wanted, tell).await?);
-            }
+        for list in self.lists_wanted(wanted).await? {
+            all = all.and(self.read_by_hand(list, wanted, tell).await?);
         }
         Ok(all)
+    }
+
+    /// The lists of the numbers that are wanted, each of which must be ours.
+    async fn lists_wanted(&self, wanted: &ByHand) -> Result<Vec<MessageList>, Stopped> {
+        let mut ours = Vec::new();
+        for sender in &self.senders {
+            ours.extend(match sender {
+                Sender::Number(number) => vec![self.written(number)],
+                Sender::Service(service) => {
+                    let numbers = self.ports.archive.numbers_of(service).await;
+                    numbers.map_err(Stopped::Provider)?
+                }
+            });
+        }
+        if wanted.numbers.is_empty() {
+            return Ok(lists_of(ours));
+        }
+        let wanted: Vec<_> = wanted.numbers.iter().map(|number| self.written(number)).collect();
+        match wanted.iter().position(|number| !ours.contains(number)) {
+            Some(nth) => Err(Stopped::NotOurs { nth: nth + 1 }),
+            None => Ok(lists_of(wanted)),
+        }
     }
 
     async fn read_by_hand(
@@ -142,11 +168,7 @@ impl Backfill {
             return Ok(());
         }
         let original = sent.to.clone().unwrap_or_default();
-        let media = if sent.num_media == 0 {
-            Vec::new()
-        } else {
-            self.ports.archive.media_of(&sent.sid).await?
-        };
+        let media = self.media(sent, at).await?;
         let queued = DeliveryState::of(DeliveryStatus::Queued);
         let message = Message {
             id: MessageId(self.ports.ids.next()),

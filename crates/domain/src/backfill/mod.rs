@@ -10,13 +10,15 @@ mod burst;
 mod manual;
 mod take_in;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use crate::error::causes;
 use crate::inbox::Inbox;
 use crate::job::Backoff;
 use crate::message::Direction;
-use crate::phone::Region;
+use crate::phone::{Address, Region};
 use crate::ports::{
     Archive, BackfillStore, Chance, Clock, HistoryStore, IdSource, ListClaim, ListMark,
     ListProgress, ListRun, MessageList, PageToken, ProviderError, ProviderMessage, Sender,
@@ -40,6 +42,12 @@ const LEASE: Duration = Duration::from_secs(90);
 const TROUBLE: Backoff = Backoff { base: Duration::from_secs(15), cap: Duration::from_mins(5) };
 /// No provider makes us wait for longer.
 const LONGEST_WAIT: Duration = Duration::from_hours(1);
+/// Where nobody listened for a while, what went out is read again from so much earlier: a receipt can come
+/// long after its message was sent. What was sent before that is asked about one by one
+/// ([`check_statuses`](crate::outbox::Outbox::check_statuses)).
+const LATE_RECEIPTS: Duration = Duration::from_hours(12);
+/// A picture of a message may be had later where Twilio does not answer; a text waits for it so long.
+const MEDIA_PATIENCE: Duration = Duration::from_hours(1);
 /// For so long the numbers of a Messaging Service are believed.
 const NUMBERS_BELIEVED_FOR: Duration = Duration::from_hours(1);
 
@@ -50,11 +58,19 @@ pub struct Backfill {
     rules: BackfillRules,
     senders: Vec<Sender>,
     burst: Arc<Burst>,
-    numbers: Arc<Mutex<Option<KnownNumbers>>>,
+    /// Of each Messaging Service.
+    pools: Arc<Mutex<HashMap<String, Pool>>>,
+    /// The list that is being read.
+    reading: Arc<Mutex<Option<ListRun>>>,
 }
 
-/// Our numbers, and when they were asked for.
-type KnownNumbers = (Timestamp, Vec<Text>);
+/// The numbers of a Messaging Service, as they were last heard of.
+#[derive(Clone)]
+struct Pool {
+    numbers: Vec<Text>,
+    /// Then they are asked for again.
+    ask_at: Timestamp,
+}
 
 /// What a [`Backfill`] needs from outside.
 #[derive(Clone)]
@@ -115,8 +131,8 @@ impl Backfill {
     /// A backfill of the lists of our numbers.
     #[must_use]
     pub fn new(ports: BackfillPorts, rules: BackfillRules, senders: Vec<Sender>) -> Self {
-        let (burst, numbers) = (Arc::default(), Arc::default());
-        Self { ports, rules, senders, burst, numbers }
+        let (burst, pools, reading) = (Arc::default(), Arc::default(), Arc::default());
+        Self { ports, rules, senders, burst, pools, reading }
     }
 
     /// Reads every list that is due and that no other process reads; `found` counts what is taken
@@ -129,10 +145,24 @@ impl Backfill {
             let at = self.ports.clock.now();
             let claim = ListClaim { list, at, lease_until: at.after(LEASE) };
             if let Some(run) = self.ports.store.claim_list(&claim).await? {
+                *locked(&self.reading) = Some(run.clone());
                 self.run(&run, found).await?;
+                *locked(&self.reading) = None;
             }
         }
         Ok(())
+    }
+
+    /// Gives back the list in whose reading [`run_due`](Self::run_due) was dropped or failed, so that
+    /// nobody has to wait for the lease.
+    ///
+    /// # Errors
+    /// [`StoreError`]: it is read when the lease is over.
+    pub async fn give_back(&self) -> Result<(), StoreError> {
+        let Some(run) = locked(&self.reading).take() else {
+            return Ok(());
+        };
+        self.end(&run, run.mark.clone(), Duration::ZERO).await
     }
 
     /// Lets all lists be read now, at the start of a process.
@@ -172,7 +202,7 @@ impl Backfill {
         let now = self.ports.clock.now();
         let unfinished = run.mark.unfinished.as_ref();
         let until = unfinished.map_or(now.before(self.rules.grace), |part| part.until);
-        let since = self.since(run);
+        let since = self.since(run, now);
         if until < since {
             return self.end(run, run.mark.clone(), self.rules.interval).await;
         }
@@ -196,9 +226,18 @@ impl Backfill {
     }
 
     /// Where reading begins: not before the list was first claimed, because what came then was
-    /// another program's. Twilio's times are whole seconds.
-    fn since(&self, run: &ListRun) -> Timestamp {
-        run.mark.watermark.before(self.rules.overlap).max(run.first_at).whole_second()
+    /// another program's. Times that are still to come were written by a clock that was ahead. Twilio's
+    /// times are whole seconds.
+    fn since(&self, run: &ListRun, now: Timestamp) -> Timestamp {
+        let read_until = run.mark.watermark.min(now.before(self.rules.grace));
+        let was_away = read_until.after(2 * self.rules.interval + self.rules.grace) < now;
+        let overlap = match run.list.direction {
+            Direction::Outbound if was_away => self.rules.overlap.max(LATE_RECEIPTS),
+            _ => self.rules.overlap,
+        };
+        let since = read_until.before(overlap);
+        let since = if run.first_at <= now { since.max(run.first_at) } else { since };
+        since.whole_second()
     }
 
     /// Reads pages until there are no more, or enough, or the provider does not answer.
@@ -257,10 +296,7 @@ impl Backfill {
     fn progress(&self, run: &ListRun, until: Timestamp, part: Part) -> (ListMark, Duration) {
         let watermark = run.mark.watermark;
         match (part.trouble, part.next) {
-            (None, None) => {
-                let watermark = watermark.max(until);
-                (ListMark { watermark, unfinished: None }, self.rules.interval)
-            }
+            (None, None) => (ListMark { watermark: until, unfinished: None }, self.rules.interval),
             (None, Some(page)) => {
                 let unfinished = Some(Unfinished { until, page });
                 (ListMark { watermark, unfinished }, Duration::ZERO)
@@ -278,13 +314,16 @@ impl Backfill {
     }
 
     fn wait_after(&self, error: &ProviderError) -> Duration {
+        tracing::warn!(error = causes(error), "a list of Twilio's could not be read to its end");
+        self.pause_after(error)
+    }
+
+    fn pause_after(&self, error: &ProviderError) -> Duration {
         let asked = match error {
             ProviderError::Unavailable { retry_after, .. } => retry_after.unwrap_or_default(),
             // An operator has to act.
             ProviderError::Account(_) | ProviderError::Rejected(_) => self.rules.interval,
         };
-        let cause = std::error::Error::source(error).map(ToString::to_string);
-        tracing::warn!(%error, cause, "a list of Twilio's could not be read to its end");
         TROUBLE.wait(1, self.ports.chance.next()).max(asked.min(LONGEST_WAIT))
     }
 
@@ -307,47 +346,59 @@ impl Backfill {
 
     /// The lists of all our numbers: what comes in before what went out.
     async fn lists(&self) -> Vec<MessageList> {
-        let numbers = self.numbers().await;
-        let lists_of = |direction| {
-            numbers.iter().map(move |number| MessageList { direction, number: number.clone() })
-        };
-        lists_of(Direction::Inbound).chain(lists_of(Direction::Outbound)).collect()
-    }
-
-    /// Our numbers; those of Messaging Services are asked for now and then.
-    async fn numbers(&self) -> Vec<Text> {
-        let now = self.ports.clock.now();
-        if let Some((asked_at, numbers)) = self.known_numbers()
-            && now < asked_at.after(NUMBERS_BELIEVED_FOR)
-        {
-            return numbers;
-        }
         let mut numbers = Vec::new();
         for sender in &self.senders {
-            let found = match sender {
-                Sender::Number(number) => vec![number.clone()],
-                Sender::Service(sid) => match self.ports.archive.numbers_of(sid).await {
-                    Ok(found) => found,
-                    Err(error) => {
-                        tracing::warn!(service = sid, %error, "its numbers are not known");
-                        // Those known before are as good as any.
-                        return self.known_numbers().map_or(numbers, |(_, known)| known);
-                    }
-                },
-            };
-            for number in found {
-                if !numbers.contains(&number) {
-                    numbers.push(number);
-                }
-            }
+            numbers.extend(match sender {
+                Sender::Number(number) => vec![self.written(number)],
+                Sender::Service(service) => self.pool(service).await,
+            });
         }
-        *self.numbers.lock().unwrap_or_else(PoisonError::into_inner) = Some((now, numbers.clone()));
-        numbers
+        lists_of(numbers)
     }
 
-    fn known_numbers(&self) -> Option<KnownNumbers> {
-        self.numbers.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    /// A number of ours as Twilio writes it.
+    fn written(&self, number: &Text) -> Text {
+        match Address::read(number, self.rules.region) {
+            address @ (Address::Phone(_) | Address::Channel { .. }) => {
+                Text::new(address.canonical())
+            }
+            _ => number.clone(),
+        }
     }
+
+    /// The numbers of a Messaging Service, asked for now and then. While it does not answer those known
+    /// before are as good as any.
+    async fn pool(&self, service: &str) -> Vec<Text> {
+        let now = self.ports.clock.now();
+        let known = locked(&self.pools).get(service).cloned();
+        let known = known.unwrap_or(Pool { numbers: Vec::new(), ask_at: Timestamp::EPOCH });
+        if now < known.ask_at {
+            return known.numbers;
+        }
+        let pool = match self.ports.archive.numbers_of(service).await {
+            Ok(numbers) => Pool { numbers, ask_at: now.after(NUMBERS_BELIEVED_FOR) },
+            Err(error) => {
+                tracing::warn!(service, error = causes(&error), "its numbers are not known");
+                Pool { ask_at: now.after(self.pause_after(&error)), ..known }
+            }
+        };
+        locked(&self.pools).insert(service.to_owned(), pool.clone());
+        pool.numbers
+    }
+}
+
+/// Both lists of each number, which is named once.
+fn lists_of(mut numbers: Vec<Text>) -> Vec<MessageList> {
+    let mut seen = HashSet::new();
+    numbers.retain(|number| seen.insert(number.as_str().to_owned()));
+    let lists = |direction| {
+        numbers.iter().map(move |number| MessageList { direction, number: number.clone() })
+    };
+    lists(Direction::Inbound).chain(lists(Direction::Outbound)).collect()
+}
+
+fn locked<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
+    of.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// What one run has read of a list.

@@ -2,9 +2,10 @@
 
 use std::collections::HashMap;
 
-use super::{Backfill, Trouble, said_at};
+use super::{Backfill, MEDIA_PATIENCE, Trouble, said_at};
 use crate::delivery::DeliveryStatus;
-use crate::message::{Direction, InboundMessage, Message, TwilioSid};
+use crate::error::causes;
+use crate::message::{Direction, InboundMessage, Media, Message, TwilioSid};
 use crate::phone::Address;
 use crate::ports::{MessageList, ProviderError, ProviderMessage, Recorded, StoreError};
 use crate::timestamp::Timestamp;
@@ -90,8 +91,8 @@ impl Backfill {
                 Ok(false) => counts.count(&Found::Known),
                 // It never will be stored: what comes behind it must not wait for that.
                 Err(Trouble::Store(error @ StoreError::Rejected(_))) => {
-                    let cause = std::error::Error::source(&error).map(ToString::to_string);
-                    tracing::error!(twilio_sid = one.sid(), cause, "a found message is not stored");
+                    let error = causes(&error);
+                    tracing::error!(twilio_sid = one.sid(), error, "a found message is not stored");
                     counts.count(&Found::Known);
                 }
                 Err(trouble) => return Err(trouble),
@@ -116,7 +117,8 @@ impl Backfill {
 
     /// `false` where it is stored by now.
     async fn receive(&self, message: &ProviderMessage, at: Timestamp) -> Result<bool, Trouble> {
-        let recorded = self.ports.inbox.receive_missed(self.inbound(message).await?, at).await?;
+        let inbound = self.inbound(message, at).await?;
+        let recorded = self.ports.inbox.receive_missed(inbound, at).await?;
         let Recorded::New { message: id, conversation, .. } = recorded else {
             return Ok(false);
         };
@@ -140,18 +142,11 @@ impl Backfill {
     }
 
     /// As a webhook would have brought it.
-    async fn inbound(&self, message: &ProviderMessage) -> Result<InboundMessage, Trouble> {
-        let media = match message.num_media {
-            0 => Vec::new(),
-            _ => match self.ports.archive.media_of(&message.sid).await {
-                // Its text is worth keeping without them.
-                Err(ProviderError::Rejected(_)) => {
-                    tracing::warn!(twilio_sid = %message.sid, "its media are gone");
-                    Vec::new()
-                }
-                media => media?,
-            },
-        };
+    async fn inbound(
+        &self,
+        message: &ProviderMessage,
+        at: Timestamp,
+    ) -> Result<InboundMessage, Trouble> {
         let from_number = message.from.clone().unwrap_or_default();
         Ok(InboundMessage {
             twilio_sid: message.sid.clone(),
@@ -159,10 +154,35 @@ impl Backfill {
             from_number,
             to_number: message.to.clone().unwrap_or_default(),
             body: message.body.clone(),
-            media,
+            media: self.media(message, at).await?,
             status: DeliveryStatus::of_inbound(&message.status),
             raw: message.raw.clone(),
         })
+    }
+
+    /// Its pictures. Its text is worth keeping without them where they are gone, or where nothing else
+    /// could be said of them for long: texts behind it wait meanwhile.
+    pub(super) async fn media(
+        &self,
+        message: &ProviderMessage,
+        at: Timestamp,
+    ) -> Result<Vec<Media>, ProviderError> {
+        if message.num_media == 0 {
+            return Ok(Vec::new());
+        }
+        let error = match self.ports.archive.media_of(&message.sid).await {
+            Ok(media) => return Ok(media),
+            Err(error) => error,
+        };
+        let is_gone = matches!(error, ProviderError::Rejected(_));
+        let is_busy = matches!(error, ProviderError::Unavailable { retry_after: Some(_), .. });
+        let is_late = at.after(MEDIA_PATIENCE) < self.ports.clock.now();
+        if is_gone || (is_late && !is_busy) {
+            let error = causes(&error);
+            tracing::warn!(twilio_sid = %message.sid, error, "stored without its media");
+            return Ok(Vec::new());
+        }
+        Err(error)
     }
 }
 

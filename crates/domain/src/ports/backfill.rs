@@ -17,7 +17,8 @@ pub trait BackfillStore: Send + Sync {
     /// watermark are the claim's, and it is due.
     ///
     /// `None` where it is not due yet, or another run has it: no two runs MUST have a list at the
-    /// same time. A run that did not end is over when its lease is.
+    /// same time. A run that did not end is over when its lease is. What was written later than
+    /// `lease_until` was written by a clock that was ahead, and keeps nobody out.
     async fn claim_list(&self, claim: &ListClaim) -> Result<Option<ListRun>, StoreError>;
 
     /// Keeps how far a run got; `false` where the list is no longer the run's, in which case

@@ -26,7 +26,10 @@ pub trait HistoryStore: Send + Sync {
     /// [`Conversation::with_historic`](crate::conversation::Conversation::with_historic) says.
     /// Reports that wait for its SID MUST be attached.
     ///
-    /// Where its SID or its id is stored already, nothing MUST change: [`Imported::Known`].
+    /// Where its SID or its id is stored already, that message MUST be brought forward as
+    /// [`HistoricMessage::brings_forward`] says, a status that moves be told, and the reports that
+    /// waited for a SID that it gets be attached: [`Imported::Completed`]. Where that says nothing
+    /// new, nothing MUST change: [`Imported::Known`].
     async fn import_message(&self, message: &HistoricMessage) -> Result<Imported, StoreError>;
 }
 
@@ -37,6 +40,8 @@ pub enum Imported {
     New,
     /// It was there already.
     Known,
+    /// It was there already, and more is known of it now.
+    Completed,
     /// Its old id is another's already: two databases were imported into one.
     Taken,
 }

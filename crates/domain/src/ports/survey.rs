@@ -25,7 +25,8 @@ pub trait Surveyor: Send + Sync {
 pub struct Survey {
     /// The jobs that are not done, by kind and state; what there is none of is left out.
     pub jobs: Vec<JobTally>,
-    /// Messages of which nobody knows whether they were sent, and since when.
+    /// Messages of which nobody knows whether they were sent, and since when. Those that another
+    /// program has stored MUST be left out: nobody searches for them.
     pub ambiguous: Tally,
     /// Reports about a SID that no message has, by when they came.
     pub parked_events: Tally,

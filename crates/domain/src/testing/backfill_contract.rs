@@ -14,6 +14,7 @@ macro_rules! backfill_store_contract {
             a_run_goes_on_where_the_last_one_ended,
             a_run_that_lost_its_list_changes_nothing,
             hastened_lists_are_due_early,
+            a_clock_that_was_ahead_keeps_nobody_from_a_list,
             stored_messages_are_found_by_their_sids,
             a_message_found_late_keeps_its_time,
             a_webhook_completes_a_message_found_late,
@@ -25,6 +26,12 @@ macro_rules! backfill_store_contract {
             an_imported_message_without_a_sid_is_kept_once,
             nothing_follows_from_an_import,
             a_parked_report_counts_for_an_imported_message,
+            a_text_that_was_handed_over_since_is_completed,
+            a_text_that_has_failed_since_is_completed,
+            a_repeated_import_moves_a_status_forward_only,
+            no_import_changes_a_message_to_us,
+            the_latest_message_says_which_number_a_conversation_has,
+            nobody_waits_for_what_is_imported,
         );
     };
     (@each $new:path, $wait:path: $($promise:ident),+ $(,)?) => {$(
@@ -51,17 +58,20 @@ pub mod backfill_promises {
     use serde_json::json;
 
     use crate::conversation::{Conversation, ConversationId};
-    use crate::delivery::DeliveryStatus;
+    use crate::delivery::{DeliveryState, DeliveryStatus};
+    use crate::event::EventKind;
     use crate::history::{HistoricConversation, HistoricMessage};
     use crate::language::{Detection, Language, LanguagePreference};
     use crate::message::{Direction, Message, MessageId, Source};
+    use crate::outbound::{SendError, SendState};
     use crate::phone::{Address, Region};
     use crate::ports::{
         Imported, ListClaim, ListMark, ListProgress, ListRun, MessageKey, MessageList, NewInbound,
-        PageToken, Recorded, StatusRecorded, Unfinished,
+        PageToken, Recorded, StatusRecorded, Survey, Unfinished,
     };
     use crate::tenant::TenantId;
     use crate::testing::Inspect;
+    use crate::testing::event_promises::events;
     use crate::testing::fixture::{at, detection, inbound, outbound, payload, sid, status, uuid};
     use crate::text::Text;
 
@@ -129,6 +139,14 @@ pub mod backfill_promises {
         assert_eq!(claim(store, Direction::Inbound, 99, 120).await, None);
         assert!(claim(store, Direction::Inbound, 100, 120).await.is_some());
         assert!(claim(store, Direction::Outbound, 100, 120).await.is_some());
+    }
+
+    pub async fn a_clock_that_was_ahead_keeps_nobody_from_a_list(store: &impl Inspect) {
+        claim(store, Direction::Inbound, 4000, 4090).await.unwrap();
+        assert_eq!(claim(store, Direction::Inbound, 3920, 4010).await, None, "it may be right");
+        let right = claim(store, Direction::Inbound, 500, 590).await.unwrap();
+        assert_eq!((right.number, right.mark.watermark), (2, at(4000)));
+        assert_eq!(claim(store, Direction::Inbound, 510, 600).await, None, "it has a lease");
     }
 
     pub async fn stored_messages_are_found_by_their_sids(store: &impl Inspect) {
@@ -269,6 +287,93 @@ pub mod backfill_promises {
         assert_eq!(all.messages[0].message.delivery.status, DeliveryStatus::Delivered);
     }
 
+    pub async fn a_text_that_was_handed_over_since_is_completed(store: &impl Inspect) {
+        let early = nameless(1, SendState::Ambiguous);
+        assert_eq!(store.import_message(&early).await.unwrap(), Imported::New);
+        store.record_status(&status(1, 1, "delivered", None)).await.unwrap();
+        let mut late = historic(1);
+        late.message.updated_at = at(50);
+        assert_eq!(store.import_message(&late).await.unwrap(), Imported::Completed);
+        let all = store.everything().await;
+        assert_eq!((all.messages.len(), all.conversations.len()), (1, 1));
+        assert_eq!((all.parked_events.len(), all.messages[0].events.len()), (0, 1));
+        let kept = &all.messages[0].message;
+        assert_eq!((&kept.twilio_sid, kept.updated_at), (&late.message.twilio_sid, at(50)));
+        assert_eq!(kept.sending, late.message.sending);
+        assert_eq!(kept.delivery.status, DeliveryStatus::Delivered, "it was reported before");
+        let told = events(store, 1).await;
+        assert_eq!((told[0].kind, told[0].at), (EventKind::Status, at(50)));
+        for again in [&late, &early] {
+            assert_eq!(store.import_message(again).await.unwrap(), Imported::Known);
+        }
+        assert_eq!(store.everything().await, all);
+        events(store, 1).await;
+    }
+
+    pub async fn a_text_that_has_failed_since_is_completed(store: &impl Inspect) {
+        let (early, late) = (nameless(1, SendState::Ambiguous), nameless(1, SendState::Refused));
+        store.import_message(&early).await.unwrap();
+        assert_eq!(store.import_message(&late).await.unwrap(), Imported::Completed);
+        let all = store.everything().await;
+        assert_eq!(all.messages[0].message.sending, late.message.sending);
+        for again in [&early, &late] {
+            assert_eq!(store.import_message(again).await.unwrap(), Imported::Known);
+        }
+        assert_eq!(store.everything().await, all);
+        // It was tried again there.
+        assert_eq!(store.import_message(&historic(1)).await.unwrap(), Imported::Completed);
+        let tried = &store.everything().await.messages[0].message;
+        assert_eq!(tried.shown().status, DeliveryStatus::Sent);
+    }
+
+    pub async fn a_repeated_import_moves_a_status_forward_only(store: &impl Inspect) {
+        let early = historic(1);
+        let mut late = early.clone();
+        late.message.delivery.status = DeliveryStatus::Delivered;
+        store.import_message(&early).await.unwrap();
+        let imports = join_all((0..4).map(|_| store.import_message(&late))).await;
+        let completed = imports.iter().filter(|one| matches!(one, Ok(Imported::Completed))).count();
+        assert_eq!(completed, 1, "{imports:?}");
+        let all = store.everything().await;
+        assert_eq!(all.messages[0].message.delivery.status, DeliveryStatus::Delivered);
+        assert_eq!(events(store, 1).await[0].kind, EventKind::Status);
+        for again in [&early, &late] {
+            assert_eq!(store.import_message(again).await.unwrap(), Imported::Known);
+        }
+        assert_eq!(store.everything().await, all);
+    }
+
+    pub async fn no_import_changes_a_message_to_us(store: &impl Inspect) {
+        store.record_inbound(&inbound(1, TENANT)).await.unwrap();
+        let before = store.everything().await;
+        let mut old = historic(1);
+        old.message.delivery.status = DeliveryStatus::Delivered;
+        assert_eq!(store.import_message(&old).await.unwrap(), Imported::Known);
+        assert_eq!(store.everything().await, before);
+    }
+
+    pub async fn the_latest_message_says_which_number_a_conversation_has(store: &impl Inspect) {
+        // Later than every message: a report moved it there.
+        let last_message_at = Some(at(100));
+        let old = HistoricConversation { last_message_at, ..historic_conversation(17) };
+        store.import_conversation(&old).await.unwrap();
+        for (number, ours) in [(10, "+18605550110"), (30, "+18605550130"), (20, "+18605550120")] {
+            let mut old = historic(number);
+            old.message.from_number = Text::new(ours);
+            store.import_message(&old).await.unwrap();
+        }
+        let all = store.everything().await;
+        assert_eq!(all.conversations[0].our_number, Some(Text::new("+18605550130")));
+        assert_eq!(all.conversations[0].last_message_at, last_message_at);
+    }
+
+    pub async fn nobody_waits_for_what_is_imported(store: &impl Inspect) {
+        store.import_message(&nameless(1, SendState::Ambiguous)).await.unwrap();
+        let kept = &store.everything().await.messages[0].message;
+        assert_eq!(kept.shown().status, DeliveryStatus::Unknown);
+        assert_eq!(store.survey().await.unwrap(), Survey::default());
+    }
+
     fn list(direction: Direction) -> MessageList {
         MessageList { direction, number: Text::new(OURS) }
     }
@@ -285,7 +390,7 @@ pub mod backfill_promises {
     }
 
     fn progress(mark: ListMark, due: u32) -> ListProgress {
-        ListProgress { mark, due_at: at(due), lease_until: None, at: at(due) }
+        ListProgress { mark, due_at: at(due), lease_until: None, at: at(15) }
     }
 
     /// A message that was said at one time and found at another.
@@ -327,5 +432,18 @@ pub mod backfill_promises {
         message.delivery.status = DeliveryStatus::Sent;
         let raw = payload(json!({ "MessageSid": sid(number).as_str() }));
         HistoricMessage { message, raw, address: address(TENANT), original: Text::new(TENANT) }
+    }
+
+    /// The same while the other program had no SID of it.
+    fn nameless(number: u32, state: SendState) -> HistoricMessage {
+        let mut old = historic(number);
+        old.message.twilio_sid = None;
+        old.message.delivery = DeliveryState::of(DeliveryStatus::Queued);
+        if let Some(sending) = &mut old.message.sending {
+            sending.state = state;
+            let error = || SendError { code: "imported".into(), message: None };
+            sending.error = (state == SendState::Refused).then(error);
+        }
+        old
     }
 }

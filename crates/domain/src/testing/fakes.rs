@@ -41,6 +41,11 @@ impl SteppingClock {
         let micros = i64::try_from(by.as_micros()).unwrap_or(i64::MAX);
         self.micros.fetch_add(micros, Ordering::Relaxed);
     }
+
+    /// Sets it, also back.
+    pub fn set(&self, at: Timestamp) {
+        self.micros.store(at.as_micros(), Ordering::Relaxed);
+    }
 }
 
 impl Default for SteppingClock {

@@ -3,8 +3,10 @@
 use async_trait::async_trait;
 
 use super::memory::{InMemoryStore, Tables};
+use crate::conversation::ConversationId;
+use crate::event::NewEvent;
 use crate::history::{HistoricConversation, HistoricMessage};
-use crate::message::{Message, TwilioSid};
+use crate::message::{Message, MessageId, StatusEvent, TwilioSid};
 use crate::ports::{
     BackfillStore, HistoryStore, Imported, ListClaim, ListMark, ListProgress, ListRun, MessageList,
     StoreError,
@@ -17,6 +19,7 @@ pub(super) struct ListRow {
     run: ListRun,
     due_at: Timestamp,
     lease_until: Option<Timestamp>,
+    updated_at: Timestamp,
 }
 
 #[async_trait]
@@ -34,6 +37,7 @@ impl BackfillStore for InMemoryStore {
         row.run.mark = progress.mark.clone();
         row.due_at = progress.due_at;
         row.lease_until = progress.lease_until;
+        row.updated_at = progress.at;
         Ok(true)
     }
 
@@ -75,13 +79,16 @@ impl Tables {
             let mark = ListMark { watermark: claim.at, unfinished: None };
             let (list, first_at) = (claim.list.clone(), claim.at);
             let run = ListRun { list, number: 0, first_at, mark };
-            self.lists.push(ListRow { run, due_at: claim.at, lease_until: None });
+            let (due_at, updated_at) = (claim.at, claim.at);
+            self.lists.push(ListRow { run, due_at, lease_until: None, updated_at });
         }
         let row = self.list_row(&claim.list)?;
         let is_free = row.lease_until.is_none_or(|until| until <= claim.at);
-        if !is_free || row.due_at > claim.at {
+        let is_ahead = row.updated_at > claim.lease_until;
+        if !is_ahead && (!is_free || row.due_at > claim.at) {
             return None;
         }
+        row.updated_at = claim.at;
         row.run.number += 1;
         row.lease_until = Some(claim.lease_until);
         Some(row.run.clone())
@@ -100,12 +107,14 @@ impl Tables {
     }
 
     fn import_message(&mut self, old: &HistoricMessage) -> Imported {
-        let by_sid = old.message.twilio_sid.as_ref().and_then(|sid| self.message_of(sid));
-        if by_sid.is_some() || self.messages.contains_key(&old.message.id) {
-            return Imported::Known;
+        let of_its_sid = old.message.twilio_sid.as_ref().and_then(|sid| self.message_of(sid));
+        let is_here = || self.messages.contains_key(&old.message.id).then_some(old.message.id);
+        if let Some(stored) = of_its_sid.or_else(is_here) {
+            return self.bring_forward(stored, old);
         }
         let known = self.conversation_of(&old.address.canonical());
-        let after = known.unwrap_or_else(|| old.opened()).with_historic(old);
+        let after = known.unwrap_or_else(|| old.opened());
+        let after = after.with_historic(old, self.newest_in(after.id));
         let stored = old.stored_in(after.id);
         self.messages.insert(stored.id, (stored, old.raw.clone()));
         self.conversations.insert(after.id, after);
@@ -116,5 +125,28 @@ impl Tables {
             }
         }
         Imported::New
+    }
+
+    fn bring_forward(&mut self, stored: MessageId, old: &HistoricMessage) -> Imported {
+        let sid = old.message.twilio_sid.as_ref();
+        let waits =
+            |event: &&StatusEvent| event.message.is_none() && Some(&event.twilio_sid) == sid;
+        let parked: Vec<_> = self.events.values().filter(waits).cloned().collect();
+        let Some((message, _)) = self.messages.get_mut(&stored) else { return Imported::Known };
+        let Some(after) = old.brings_forward(message, &parked) else { return Imported::Known };
+        let events = NewEvent::of_change(message, &after, false, after.updated_at);
+        *message = after;
+        if let Some(sid) = sid {
+            self.attach(sid, stored);
+        }
+        self.note(events);
+        Imported::Completed
+    }
+
+    /// When the latest message of the conversation was said.
+    fn newest_in(&self, conversation: ConversationId) -> Option<Timestamp> {
+        let messages = self.messages.values().map(|(message, _)| message);
+        let of_it = messages.filter(|message| message.conversation == conversation);
+        of_it.map(|message| message.created_at).max()
     }
 }

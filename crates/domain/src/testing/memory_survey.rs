@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use super::memory::{InMemoryStore, Tables};
 use crate::job::JobState;
 use crate::language::Language;
+use crate::message::Source;
 use crate::outbound::SendState;
 use crate::ports::{ConversationTally, JobTally, StoreError, Survey, Surveyor, Tally};
 use crate::timestamp::Timestamp;
@@ -60,8 +61,11 @@ fn jobs(tables: &Tables) -> Vec<JobTally> {
     since.into_iter().filter_map(tallied).collect()
 }
 
+/// Those that another program has stored are not searched for, so that nothing ends them: they are
+/// history, and wait for nobody.
 fn ambiguous(tables: &Tables) -> impl Iterator<Item = Timestamp> {
     let messages = tables.messages.values().map(|(message, _)| message);
+    let messages = messages.filter(|message| message.source != Source::Database);
     messages.filter_map(|message| {
         let sending = message.sending.as_ref()?;
         (sending.state == SendState::Ambiguous).then_some(message.updated_at)

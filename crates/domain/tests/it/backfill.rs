@@ -1,11 +1,13 @@
 //! Backfill as a whole, on the store in memory and lists that fail as they are told.
 
 use std::collections::VecDeque;
+use std::pin::pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use domain::backfill::{Backfill, BackfillPorts, BackfillRules, ByHand, Progress, Tally};
+use domain::backfill::{Backfill, BackfillPorts, BackfillRules, ByHand, Progress, Stopped, Tally};
 use domain::delivery::DeliveryStatus;
 use domain::inbox::Inbox;
 use domain::language::Language;
@@ -23,6 +25,7 @@ use domain::testing::{
 };
 use domain::text::Text;
 use domain::timestamp::Timestamp;
+use futures_util::FutureExt;
 
 const OURS: &str = "+18605550100";
 const TENANT: &str = "+18605550199";
@@ -38,9 +41,28 @@ struct Lists {
     /// What the next requests fail with.
     failures: Mutex<VecDeque<Option<ProviderError>>>,
     asked: Mutex<Vec<(MessageList, Timestamp, Option<String>)>>,
+    trouble: Mutex<Option<Trouble>>,
+    pools_asked: AtomicUsize,
+}
+
+/// What does not work until it does again.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Trouble {
+    /// Lists are not answered.
+    Lists,
+    Media,
+    Pools,
 }
 
 impl Lists {
+    fn is_in(&self, trouble: Trouble) -> bool {
+        *self.trouble.lock().unwrap() == Some(trouble)
+    }
+
+    fn trouble(&self, trouble: Option<Trouble>) {
+        *self.trouble.lock().unwrap() = trouble;
+    }
+
     fn fail(&self, failures: impl IntoIterator<Item = Option<ProviderError>>) {
         self.failures.lock().unwrap().extend(failures);
     }
@@ -60,6 +82,9 @@ impl Archive for Lists {
     ) -> Result<ProviderPage, ProviderError> {
         let from = page.as_ref().map(|page| page.0.clone());
         self.asked.lock().unwrap().push((list.clone(), since, from.clone()));
+        if self.is_in(Trouble::Lists) {
+            std::future::pending::<()>().await;
+        }
         if let Some(Some(failure)) = self.failures.lock().unwrap().pop_front() {
             return Err(failure);
         }
@@ -83,11 +108,18 @@ impl Archive for Lists {
     }
 
     async fn media_of(&self, sid: &TwilioSid) -> Result<Vec<Media>, ProviderError> {
+        if self.is_in(Trouble::Media) {
+            return Err(unavailable(None));
+        }
         Ok(vec![Media { url: format!("https://h/{sid}"), content_type: None }])
     }
 
     async fn numbers_of(&self, service: &str) -> Result<Vec<Text>, ProviderError> {
         assert_eq!(service, SERVICE);
+        self.pools_asked.fetch_add(1, Ordering::Relaxed);
+        if self.is_in(Trouble::Pools) {
+            return Err(unavailable(None));
+        }
         Ok(vec![Text::new(OURS)])
     }
 }
@@ -278,6 +310,21 @@ async fn a_status_that_no_callback_brought_is_taken_over_and_nothing_of_others()
 }
 
 #[futures_test::test]
+async fn receipts_of_what_was_sent_long_before_an_outage_are_found_after_it() {
+    let world = World::back_after(3000).await;
+    let first = inbound(9, TENANT);
+    world.store.record_inbound(&first).await.unwrap();
+    world.store.plant_message(&outbound(1, first.conversation)).await;
+    world.has(sent(1, 10_100, "sent"));
+    assert_eq!(world.run().await.statuses, 1);
+    world.lists.messages.lock().unwrap()[0].status = "delivered".into();
+    world.clock.advance(Duration::from_mins(5));
+    assert_eq!(world.run().await.statuses, 0, "it is left to its callback");
+    world.clock.advance(Duration::from_mins(12));
+    assert_eq!(world.run().await.statuses, 1);
+}
+
+#[futures_test::test]
 async fn a_busy_twilio_is_asked_when_it_said_and_where_we_were() {
     let world = World::back_after(3600).await;
     for number in 1..=9 {
@@ -335,6 +382,48 @@ async fn two_processes_do_not_read_one_list() {
 }
 
 #[futures_test::test]
+async fn a_list_in_whose_reading_a_process_stopped_is_given_back() {
+    let world = World::back_after(3600).await;
+    world.has(received(1, 11_000));
+    let mut found = Tally::default();
+    {
+        let mut reading = pin!(world.backfill.run_due(&mut found));
+        world.lists.trouble(Some(Trouble::Lists));
+        assert!((&mut reading).now_or_never().is_none());
+    }
+    world.lists.trouble(None);
+    world.backfill.give_back().await.unwrap();
+    assert_eq!(world.run().await.missed, 1);
+    world.backfill.give_back().await.unwrap();
+}
+
+#[futures_test::test]
+async fn a_clock_that_was_ahead_leaves_no_gap() {
+    let world = World::new();
+    world.clock.advance(Duration::from_hours(1));
+    world.run().await;
+    world.clock.set(at(10_030));
+    world.run().await;
+    world.has(received(1, 11_000));
+    world.clock.set(at(12_000));
+    assert_eq!(world.run().await.missed, 1);
+    world.has(received(2, 11_800));
+    world.clock.set(at(12_400));
+    assert_eq!(world.run().await.missed, 1, "the overlap");
+}
+
+#[futures_test::test]
+async fn a_text_waits_for_its_pictures_for_an_hour_at_most() {
+    let world = World::back_after(2000).await;
+    world.has(ProviderMessage { num_media: 1, ..received(1, 11_000) });
+    world.lists.trouble(Some(Trouble::Media));
+    assert_eq!(world.run().await.missed, 0);
+    world.clock.advance(Duration::from_mins(61));
+    assert_eq!(world.run().await.missed, 1);
+    assert_eq!(world.find(1).await.unwrap().message.media, []);
+}
+
+#[futures_test::test]
 async fn pictures_come_with_a_message() {
     let world = World::back_after(1000).await;
     world.has(ProviderMessage { num_media: 1, ..received(1, 10_500) });
@@ -384,6 +473,28 @@ async fn the_numbers_of_a_messaging_service_are_asked_for() {
     world.has(received(1, 10_100));
     assert_eq!(world.run().await.missed, 1);
     assert_eq!(world.lists.asked(), 2, "each number once");
+}
+
+#[futures_test::test]
+async fn a_messaging_service_that_does_not_answer_holds_no_other_number_up() {
+    let world = World::with_senders(&[SERVICE, "(860) 555-0100"]);
+    world.lists.trouble(Some(Trouble::Pools));
+    world.run().await;
+    world.run().await;
+    assert_eq!(world.lists.pools_asked.load(Ordering::Relaxed), 1, "not at each look");
+    world.clock.advance(Duration::from_secs(400));
+    world.has(received(1, 10_100));
+    assert_eq!(world.run().await.missed, 1);
+
+    let wanted = ByHand { since: at(0), numbers: Vec::new(), include_sent: false, dry_run: false };
+    let stopped = world.backfill.by_hand(&wanted, &mut |_| {}).await;
+    assert!(matches!(stopped, Err(Stopped::Provider(_))), "it would have left something out");
+    world.lists.trouble(None);
+    let wanted = ByHand { numbers: vec![Text::new("+18605550199")], ..wanted };
+    let stopped = world.backfill.by_hand(&wanted, &mut |_| {}).await;
+    assert!(matches!(stopped, Err(Stopped::NotOurs { nth: 1 })));
+    let wanted = ByHand { numbers: vec![Text::new("860-555-0100")], ..wanted };
+    assert_eq!(world.backfill.by_hand(&wanted, &mut |_| {}).await.unwrap().listed, 1);
 }
 
 #[futures_test::test]

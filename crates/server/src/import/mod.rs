@@ -1,13 +1,17 @@
 //! `sms-foundation import`: takes over what the Python original has stored. To run it again is safe,
-//! and quick: what is stored is passed over (docs/migrating.md).
+//! and quick: what is stored is brought forward where the original has gone on, and else passed over
+//! (docs/migrating.md).
 
+mod address;
 mod rows;
+
+use std::collections::HashMap;
 
 use adapter_postgres::{Original, OriginalTable, PgSettings};
 use anyhow::{Context, bail};
 use clap::Args;
 use domain::history::{HistoricConversation, HistoricMessage};
-use domain::message::{EventId, TwilioSid};
+use domain::message::{EventId, Message, TwilioSid};
 use domain::ports::{IdSource, Imported, MessageKey, NewStatusEvent, Sender};
 use domain::text::Text;
 use futures_util::{StreamExt, TryStreamExt, stream};
@@ -15,7 +19,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 
 use crate::config::Settings;
-use crate::database::{Database, MigrationFailure, Stores};
+use crate::database::{Database, Stores};
 use crate::ports::UuidV7;
 use rows::{Reading, Unreadable};
 
@@ -27,7 +31,8 @@ const AT_ONCE: usize = 8;
 /// From where, and how.
 #[derive(Args)]
 pub(crate) struct ImportArguments {
-    /// The original's database: `postgres://user:password@host/database`.
+    /// The original's database, as it has it itself or without its driver:
+    /// `postgres://user:password@host/database`.
     #[arg(long, value_name = "URL", env = "IMPORT_FROM", hide_env_values = true)]
     from: SecretString,
     /// The schema of its tables there; the one that the connection finds first unless given.
@@ -44,20 +49,19 @@ struct Counts {
     read: u64,
     new: u64,
     known: u64,
+    completed: u64,
     taken: u64,
     unreadable: u64,
 }
 
 /// Takes everything over, and says how much that was.
 pub(crate) async fn run(settings: &Settings, wanted: ImportArguments) -> anyhow::Result<()> {
-    let mut from = PgSettings::new(wanted.from.expose_secret());
+    let mut from = PgSettings::new(address::of_postgres(wanted.from.expose_secret())?);
     from.schema.clone_from(&wanted.schema);
     let original = Original::connect(&from).await.context("--from, --schema")?;
     let database = Database::open(&settings.database)
         .context("stop the service first where it uses the same file")?;
-    if settings.migrate_on_start {
-        database.migrate().await.map_err(MigrationFailure::into_error)?;
-    }
+    database.prepare(settings, wanted.dry_run).await?;
     let stores = database.stores();
     let reading = Reading {
         region: settings.region,
@@ -133,10 +137,13 @@ impl Import {
             let this = &*self;
             let old =
                 counts.readable(&batch, "message", |row| this.reading.message(row, UuidV7.next()));
-            let known = &this.known(&old).await?;
+            let stored = &this.stored(&old).await?;
             let imports = old.iter().map(|old| async move {
-                match &old.message.twilio_sid {
-                    Some(sid) if known.contains(sid) => Ok(Imported::Known),
+                match old.message.twilio_sid.as_ref().and_then(|sid| stored.get(sid)) {
+                    Some(stored) if old.brings_forward(stored, &[]).is_none() => {
+                        Ok(Imported::Known)
+                    }
+                    Some(_) if this.dry_run => Ok(Imported::Completed),
                     _ => this.message(old).await,
                 }
             });
@@ -145,7 +152,7 @@ impl Import {
             for imported in done {
                 counts.count(imported);
             }
-            counts.tell("messages", after);
+            counts.tell_of_messages(after);
         }
         Ok(counts)
     }
@@ -155,15 +162,22 @@ impl Import {
             return Ok(self.stores.history.import_message(old).await?);
         }
         let key = MessageKey::Id(old.message.id);
-        let known = self.stores.messages.find_message(&key).await?;
-        Ok(if known.is_some() { Imported::Known } else { Imported::New })
+        Ok(match self.stores.messages.find_message(&key).await? {
+            None => Imported::New,
+            Some(stored) if old.brings_forward(&stored.message, &[]).is_some() => {
+                Imported::Completed
+            }
+            Some(_) => Imported::Known,
+        })
     }
 
-    /// Which SIDs are here already: a second run passes over them without a transaction for each.
-    async fn known(&self, old: &[HistoricMessage]) -> anyhow::Result<Vec<TwilioSid>> {
+    /// The messages whose SIDs are here already: where a second run finds nothing new about one, it
+    /// passes over it without a transaction.
+    async fn stored(&self, old: &[HistoricMessage]) -> anyhow::Result<HashMap<TwilioSid, Message>> {
         let sids = old.iter().filter_map(|old| old.message.twilio_sid.clone());
         let stored = self.stores.lists.messages_with(&sids.collect::<Vec<_>>()).await?;
-        Ok(stored.into_iter().filter_map(|message| message.twilio_sid).collect())
+        let by_sid = |message: Message| Some((message.twilio_sid.clone()?, message));
+        Ok(stored.into_iter().filter_map(by_sid).collect())
     }
 
     /// What Twilio reported, once more: the same report is kept once.
@@ -236,13 +250,22 @@ impl Counts {
         match imported {
             Imported::New => self.new += 1,
             Imported::Known => self.known += 1,
+            Imported::Completed => self.completed += 1,
             Imported::Taken => self.taken += 1,
         }
     }
 
     fn tell(&self, what: &str, after: i64) {
+        say(&self.told(what, after));
+    }
+
+    fn tell_of_messages(&self, after: i64) {
+        say(&format!("{}, {} completed", self.told("messages", after), self.completed));
+    }
+
+    fn told(&self, what: &str, after: i64) -> String {
         let Self { read, new, known, .. } = self;
-        say(&format!("{what}: {read} read (up to {after}), {new} new, {known} here already"));
+        format!("{what}: {read} read (up to {after}), {new} new, {known} here already")
     }
 }
 

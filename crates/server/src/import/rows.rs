@@ -212,6 +212,10 @@ fn thousandths(fraction: f64) -> u16 {
 fn raw(row: &Value) -> RawPayload {
     match row.get("raw_webhook_data") {
         Some(Value::Object(members)) => RawPayload::new(members.clone()),
+        // A way here over another kind of database makes a text of it.
+        Some(Value::String(text)) if let Ok(members) = serde_json::from_str(text) => {
+            RawPayload::new(members)
+        }
         None | Some(Value::Null) => RawPayload::default(),
         Some(other) => {
             let members = Map::from_iter([("imported".to_owned(), json!(other))]);
@@ -268,6 +272,10 @@ mod tests {
         let nameless = message(&json!({ "from_number": null, "raw_webhook_data": ["odd"] }));
         assert_eq!(nameless.address.canonical(), "+18605550199");
         assert_eq!(nameless.raw.into_json(), json!({ "imported": ["odd"] }));
+        let text = message(&json!({ "raw_webhook_data": r#"{"MediaUrl0": "https://h/a"}"# }));
+        assert_eq!(text.message.media.len(), 1);
+        let odd = message(&json!({ "raw_webhook_data": "odd" }));
+        assert_eq!(odd.raw.into_json(), json!({ "imported": "odd" }));
     }
 
     #[test]

@@ -28,6 +28,13 @@ pub(super) async fn read_lists(tools: &WorkTools) {
     }
 }
 
+/// Leaves the list that was being read to whoever starts next.
+pub(super) async fn give_back(tools: &WorkTools) {
+    if let Some(backfill) = &tools.backfill {
+        told(backfill.give_back().await);
+    }
+}
+
 async fn read(backfill: &Backfill, meters: &Meters) {
     let mut found = Tally::default();
     told(backfill.run_due(&mut found).await);

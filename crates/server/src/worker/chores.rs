@@ -1,9 +1,11 @@
 //! What is done now and then, by every process: each chore takes its rows so that no two do the
 //! same.
 
+use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
 use domain::hook::HookState;
+use futures_util::FutureExt;
 use opentelemetry::KeyValue;
 
 use super::hooks::deliveries;
@@ -14,18 +16,31 @@ const CHECKS: Duration = Duration::from_mins(1);
 /// How often what is no longer needed is deleted.
 const SWEEPS: Duration = Duration::from_mins(10);
 
+/// Before a chore that panicked begins anew.
+const AFTER_A_PANIC: Duration = Duration::from_mins(1);
 /// How often lookups are written for conversations that nobody knew long ago.
 const RECONCILIATIONS: Duration = Duration::from_mins(10);
 
 /// Never comes back.
 pub(super) async fn do_for_ever(tools: &WorkTools) {
     tokio::join!(
-        check_statuses(tools),
-        sweep(tools),
-        reconcile(tools),
-        sweep_events(tools),
-        backfilling::read_lists(tools),
+        through_panics(AFTER_A_PANIC, || check_statuses(tools)),
+        through_panics(AFTER_A_PANIC, || sweep(tools)),
+        through_panics(AFTER_A_PANIC, || reconcile(tools)),
+        through_panics(AFTER_A_PANIC, || sweep_events(tools)),
+        through_panics(AFTER_A_PANIC, || backfilling::read_lists(tools)),
     );
+}
+
+/// Begins a chore again after a panic: one odd row must not end the process, again and again.
+async fn through_panics<Doing>(pause: Duration, chore: impl Fn() -> Doing)
+where
+    Doing: Future<Output = ()>,
+{
+    while AssertUnwindSafe(chore()).catch_unwind().await.is_err() {
+        tracing::error!("a chore panicked: it begins anew");
+        tokio::time::sleep(pause).await;
+    }
 }
 
 async fn check_statuses(tools: &WorkTools) {
@@ -89,4 +104,21 @@ pub(super) async fn pause(tools: &WorkTools, about: Duration) {
     let micros = u64::try_from(about.as_micros()).unwrap_or(u64::MAX).max(1);
     let wait = about / 2 + Duration::from_micros(tools.chance.next() % micros);
     tokio::time::sleep(wait).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_chore_that_panics_begins_anew() {
+        let begun = AtomicU32::new(0);
+        through_panics(Duration::ZERO, || async {
+            assert!(begun.fetch_add(1, Ordering::Relaxed) > 1, "an odd row");
+        })
+        .await;
+        assert_eq!(begun.into_inner(), 3);
+    }
 }

@@ -9,7 +9,7 @@ use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 use super::hooks::HookWorker;
-use super::{WorkTools, Worker, WorkerSettings, chores};
+use super::{WorkTools, Worker, WorkerSettings, backfilling, chores};
 
 /// All workers. Clones are the same crew.
 #[derive(Clone)]
@@ -82,9 +82,14 @@ impl Crew {
         self.hooks.stop_claiming();
     }
 
-    /// Waits for what runs.
+    /// Waits for what runs. [`run`](Self::run) must be over.
     pub(crate) async fn finished(&self) {
-        tokio::join!(self.sends.finished(), self.tenants.finished(), self.hooks.finished());
+        tokio::join!(
+            self.sends.finished(),
+            self.tenants.finished(),
+            self.hooks.finished(),
+            backfilling::give_back(&self.tools),
+        );
     }
 }
 

@@ -2,6 +2,7 @@
 //! nobody else waiting, and no text and no webhook.
 
 use std::collections::HashMap;
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -9,6 +10,7 @@ use domain::hook::ClaimedHook;
 use domain::notify::Hooks;
 use domain::ports::{Hands, StoreError};
 use domain::subscription::{Format, Subscription, SubscriptionId};
+use futures_util::FutureExt;
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{Counter, Histogram, ObservableGauge};
 use tokio::runtime::Handle;
@@ -167,7 +169,10 @@ impl HookWorker {
         *self.busy().entry(subscriber.id).or_default() += 1;
         let worker = self.clone();
         let task = async move {
-            worker.tell(&subscriber, &hook).await;
+            let telling = AssertUnwindSafe(worker.tell(&subscriber, &hook));
+            if telling.catch_unwind().await.is_err() {
+                tracing::error!("telling a subscriber panicked: it is tried again");
+            }
             if let Some(busy) = worker.busy().get_mut(&subscriber.id) {
                 *busy = busy.saturating_sub(1);
             }

@@ -19,6 +19,7 @@ use std::time::{Duration, Instant};
 
 use domain::backfill::Backfill;
 use domain::backlog::Backlog;
+use domain::error::causes;
 use domain::identify::Identify;
 use domain::job::{Backoff, ClaimedJob, Job, JobEnding};
 use domain::notify::Hooks;
@@ -217,7 +218,7 @@ impl Worker {
         let claimed = self.0.tools.queue.claim_jobs(&claim).await?;
         let count = u32::try_from(claimed.len()).unwrap_or(u32::MAX);
         // What somebody called for may wait behind what runs: look again when that is done.
-        if was_expecting && count == 0 && !self.0.tasks.is_empty() {
+        if was_expecting && !self.0.tasks.is_empty() {
             self.0.expecting.store(true, Ordering::Release);
         }
         for job in claimed {
@@ -412,7 +413,7 @@ fn span_of(job: &ClaimedJob) -> Span {
     span
 }
 
+/// The failure with all its causes: a store's own cause is often that of a whole group of calls.
 fn cause_of(error: &StoreError) -> String {
-    use std::error::Error;
-    error.source().map_or_else(|| error.to_string(), ToString::to_string)
+    causes(error)
 }

@@ -185,6 +185,10 @@ async fn a_backfill_by_hand_counts_first_and_takes_in_then() {
         assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
         said
     };
+    let wanted = ["backfill", "--since", "2020-01-01", "--dry-run"];
+    let refused = stage.settings.run(&wanted);
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("`sms-foundation migrate`"));
+    assert!(stage.settings.run(&["migrate"]).status.success());
     let counts = "250 listed, 250 missing texts, 0 newer statuses, 0 sent by others";
     let said = run(&["--dry-run"]);
     assert!(said.contains(&format!("dry run, nothing was written: {counts}")), "{said}");
@@ -194,7 +198,9 @@ async fn a_backfill_by_hand_counts_first_and_takes_in_then() {
     assert!(said.contains(&format!("done: {counts}")), "{said}");
     assert_eq!(database.everything().await.messages.len(), 250);
     assert!(run(&[]).contains("done: 250 listed, 0 missing"));
-    assert!(run(&["--number", "+18605550101"]).contains("done: 0 listed"));
+    let typo = ["backfill", "--since", "2020-01-01", "--number", "+18605550101"];
+    let refused = stage.settings.run(&typo);
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("number 1 of those asked for"));
     let without = database.settings().run(&["backfill", "--since", "2020-01-01"]);
     assert!(!without.status.success());
     assert!(String::from_utf8_lossy(&without.stderr).contains("TWILIO_ACCOUNT_SID"));

@@ -1,5 +1,7 @@
 //! `sms-foundation import`: the tables of the Python original, on both stores.
 
+use std::process::Output;
+
 use serde_json::json;
 use tokio_postgres::{Client, NoTls};
 
@@ -75,11 +77,19 @@ async fn import(settings: &Settings, from: &Original, more: &[&str]) -> (String,
     let mut arguments = vec!["import", "--from", &from.url, "--schema", &from.schema];
     arguments.extend(more);
     let arguments: Vec<String> = arguments.into_iter().map(str::to_owned).collect();
-    let settings = settings.clone().with("RUST_LOG", "error");
-    let run = move || settings.run(&arguments.iter().map(String::as_str).collect::<Vec<_>>());
-    let output = tokio::task::spawn_blocking(run).await.unwrap();
+    let output = command(settings, arguments).await;
     let said = String::from_utf8(output.stdout).unwrap();
     (format!("{said}{}", String::from_utf8_lossy(&output.stderr)), output.status.success())
+}
+
+async fn migrate(settings: &Settings) {
+    assert!(command(settings, vec!["migrate".to_owned()]).await.status.success());
+}
+
+async fn command(settings: &Settings, arguments: Vec<String>) -> Output {
+    let settings = settings.clone().with("RUST_LOG", "error");
+    let run = move || settings.run(&arguments.iter().map(String::as_str).collect::<Vec<_>>());
+    tokio::task::spawn_blocking(run).await.unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -87,6 +97,9 @@ async fn everything_of_the_original_is_taken_over_once_and_old_ids_keep_leading_
     for database in [Database::sqlite(), Database::postgres()] {
         let (from, stage) = (original().await, Stage::set(&database).await);
         let settings = &stage.settings;
+        let (said, done) = import(settings, &from, &["--dry-run"]).await;
+        assert!(!done && said.contains("`sms-foundation migrate`"), "{said}");
+        migrate(settings).await;
         let (said, done) = import(settings, &from, &["--dry-run"]).await;
         assert!(done && said.contains("conversations: 2 read (up to 4711), 2 new"), "{said}");
         assert!(said.contains("messages: 1204 read (up to 2004), 1204 new"), "{said}");
@@ -104,6 +117,45 @@ async fn everything_of_the_original_is_taken_over_once_and_old_ids_keep_leading_
 
         let service = stage.start();
         read_back(&service).await;
+    }
+}
+
+/// What the original does while it goes on after a first import.
+const GOES_ON: &str = "
+    update sms_messages set twilio_sid = 'SM00000000000000000000000000002002',
+        delivery_status = 'sent', updated_at = '2026-01-03' where id = 2002;
+    update sms_messages set delivery_status = 'undelivered', updated_at = '2026-01-03'
+        where id = 2005;
+    update sms_messages set delivery_status = 'queued' where id = 2001;";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_original_did_since_the_last_import_is_brought_by_the_next_one() {
+    for database in [Database::sqlite(), Database::postgres()] {
+        let from = original().await;
+        let sent = "insert into sms_messages (id, conversation_id, twilio_sid, direction, to_number, \
+            delivery_status, created_at) values (2005, 17, 'SM00000000000000000000000000002005', \
+            'outbound', '+18605550199', 'sent', '2026-01-02')";
+        from.client.batch_execute(sent).await.unwrap();
+        let settings = database.settings();
+        let (said, done) = import(&settings, &from, &[]).await;
+        assert!(done && said.contains("1205 new, 0 here already, 0 completed"), "{said}");
+        from.client.batch_execute(GOES_ON).await.unwrap();
+        for more in [&["--dry-run"][..], &[]] {
+            let (said, done) = import(&settings, &from, more).await;
+            assert!(done && said.contains("0 new, 1203 here already, 2 completed"), "{said}");
+        }
+        let all = database.everything().await;
+        let shown = |id: u128| {
+            let mut messages = all.messages.iter().map(|kept| &kept.message);
+            let message = messages.find(|message| message.id.0.as_u128() & 0xffff == id).unwrap();
+            (message.twilio_sid.is_some(), message.shown().status.as_str())
+        };
+        assert_eq!(shown(2002), (true, "sent"));
+        assert_eq!(shown(2005), (true, "undelivered"));
+        assert_eq!(shown(2001), (true, "delivered"), "never back");
+        let (said, done) = import(&settings, &from, &[]).await;
+        assert!(done && said.contains("1205 here already, 0 completed"), "{said}");
+        assert_eq!(database.everything().await, all, "a third run changes nothing");
     }
 }
 
@@ -134,6 +186,19 @@ async fn read_back(service: &Service) {
     }
     let unknown = json!({ "conversation_id": 18, "body": "Hello" });
     assert_eq!(send(service, &unknown).await.0, 400);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_address_is_taken_as_the_original_has_it() {
+    let (database, mut from) = (Database::sqlite(), original().await);
+    let place = from.url.split_once("://").unwrap().1;
+    from.url = format!("postgresql+asyncpg://{place}");
+    migrate(&database.settings()).await;
+    let (said, done) = import(&database.settings(), &from, &["--dry-run"]).await;
+    assert!(done && said.contains("1204 new"), "{said}");
+    from.url = "sqlite+aiosqlite:///./sms.db".into();
+    let (said, done) = import(&database.settings(), &from, &[]).await;
+    assert!(!done && said.contains("bring the file into PostgreSQL first"), "{said}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
