@@ -11,6 +11,7 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage, HttpRequest, HttpResponse, ResponseError, web};
+use domain::error::causes;
 use domain::timestamp::Timestamp;
 use futures_util::FutureExt;
 use serde::Serialize;
@@ -21,7 +22,6 @@ use tracing::{Instrument, Span};
 use utoipa::ToSchema;
 
 use crate::cors::Cors;
-use crate::error::causes;
 use crate::metrics::{Metered, method_of};
 use crate::openapi::words;
 use crate::request_id::RequestId;

@@ -169,18 +169,6 @@ impl Category {
     }
 }
 
-/// An error with all its causes, for the log.
-pub(crate) fn causes(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut chain = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        chain.push_str(": ");
-        chain.push_str(&inner.to_string());
-        cause = inner.source();
-    }
-    chain
-}
-
 /// Every word of [`ApiError::code`].
 pub(crate) const CODES: [&str; 8] = [
     "sms.validation_error",

@@ -5,7 +5,7 @@ use std::time::Duration;
 use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, web};
 use domain::conversation::ConversationId;
-use domain::error::Invalid;
+use domain::error::{Invalid, causes};
 use domain::event::{Event, EventCursor, EventFilter, EventKind};
 use domain::message::Direction;
 use domain::tenant::TenantId;
@@ -100,7 +100,9 @@ impl Told {
                 return None;
             }
             let events = self.listener.behind(self.cursor, PAGE).await;
-            let events = events.inspect_err(|error| tracing::warn!(%error, "a stream breaks off"));
+            let events = events.inspect_err(|error| {
+                tracing::warn!(error = causes(error), "a stream breaks off");
+            });
             let events = events.ok()?;
             let Some(last) = events.last() else {
                 let rest = HEARTBEAT.saturating_sub(self.silent_since.elapsed());

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use actix_web::{HttpResponse, web};
+use domain::error::causes;
 use domain::ports::{Clock, MessageStore};
 use domain::timestamp::Timestamp;
 use serde::Serialize;
@@ -91,7 +92,7 @@ impl Health {
         let check = match self.0.store.check().await {
             Ok(()) => Check::Ok,
             Err(error) => {
-                tracing::warn!(error = source_of(&error), "the store does not answer");
+                tracing::warn!(error = causes(&error), "the store does not answer");
                 Check::Down
             }
         };
@@ -110,10 +111,6 @@ impl Health {
     fn is_ready(&self) -> bool {
         self.0.ready.load(Ordering::Acquire)
     }
-}
-
-fn source_of(error: &dyn std::error::Error) -> String {
-    error.source().map_or_else(|| error.to_string(), ToString::to_string)
 }
 
 /// How the service is.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use actix_web::{HttpRequest, HttpResponse, web};
-use domain::error::{Error, Invalid};
+use domain::error::{Error, Invalid, causes};
 use domain::message::{Message, MessageId};
 use domain::origin::Origin;
 use domain::outbound::{CANCELED, EXHAUSTED, EXPIRED, NOT_SENT, Outgoing, SendState};
@@ -16,7 +16,7 @@ use utoipa::ToSchema;
 
 use crate::access::Scope;
 use crate::envelope::RequestSpan;
-use crate::error::{Category, SendFailure, causes};
+use crate::error::{Category, SendFailure};
 use crate::fields::Fields;
 use crate::openapi::words;
 use crate::waiting::Waiting;

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use domain::error::causes;
 use domain::event::{Event, EventCursor};
 use domain::notify::Feed;
 use domain::ports::StoreError;
@@ -72,7 +73,7 @@ impl EventTail {
                 Ok(true) => {}
                 Ok(false) => self.rest().await,
                 Err(error) => {
-                    tracing::warn!(%error, "events cannot be read");
+                    tracing::warn!(error = causes(&error), "events cannot be read");
                     sleep(TROUBLE).await;
                 }
             }

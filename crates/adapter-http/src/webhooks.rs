@@ -1,6 +1,7 @@
 //! Twilio's two webhooks. No handler reaches a use case but through the gate.
 
 use actix_web::{HttpRequest, HttpResponse, web};
+use domain::error::causes;
 use domain::phone::masked;
 use domain::ports::{RawWebhook, Recorded, Refusal, StatusDelivery, StatusRecorded};
 use tracing::Span;
@@ -133,7 +134,7 @@ async fn suspect<T>(
              Twilio; `sms-foundation doctor` says what may be wrong"
         ),
         Ok(false) => {}
-        Err(error) => tracing::warn!(%error, "Twilio's lists are not read early"),
+        Err(error) => tracing::warn!(error = causes(&error), "Twilio's lists are not read early"),
     }
 }
 

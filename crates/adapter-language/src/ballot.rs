@@ -20,6 +20,8 @@ const COIN_TOSS: i32 = 2;
 /// How often the leader of two is right, in thousandths, by its lead in whole logarithms: the
 /// logistic function. `docs/decisions/language-detection.md` shows how often it really is.
 const RIGHT: [u16; 7] = [500, 731, 881, 953, 982, 993, 995];
+/// From this lead on the leader is as sure as can be.
+pub(crate) const SURE: i32 = 48;
 /// How sure a single word can make us at most, in thousandths: people borrow words.
 const ONE_WORD: u16 = 950;
 
@@ -41,6 +43,14 @@ impl Ballot {
             Some(Language::Portuguese) => self.portuguese += weight,
             Some(Language::Unknown) | None => (),
         }
+    }
+
+    /// How far the leader is ahead of the second.
+    pub(crate) fn lead(&self) -> i32 {
+        let mut order = [self.english, self.spanish, self.portuguese];
+        order.sort_unstable();
+        let [_, second, first] = order;
+        first - second
     }
 
     /// The leader of a text in which so many words can tell alone.
@@ -79,6 +89,8 @@ mod tests {
         let sure: Vec<u16> = (0..100).map(right).collect();
         assert!(sure.is_sorted());
         assert_eq!((sure[0], sure[8], sure[99]), (500, 731, 995));
+        assert_eq!(right(SURE), right(i32::MAX));
+        assert!(right(SURE - 1) < right(SURE));
     }
 
     #[test]

@@ -46,21 +46,13 @@ impl LanguageDetector for NgramDetector {
         if reading.words.is_empty() {
             return Detection::UNKNOWN;
         }
-        let mut ballot = Ballot::default();
-        for word in &reading.words {
-            ballot.count(table::likelier(word.letters()));
-            ballot.favor(word.language(), KNOWN_WORD);
-            ballot.favor(word.foreign_to(), -KNOWN_WORD);
-            ballot.favor(edges::only_in(word.letters()), EDGES);
-            ballot.favor(edges::never_in(word.letters()), -EDGES);
-        }
-        if reading.inverted_marks {
-            ballot.favor(Some(Language::Spanish), INVERTED_MARK);
-        }
-        match second_opinion(&reading) {
-            Opinion::Foreign => return Detection::UNKNOWN,
-            Opinion::Of(language) => ballot.favor(Some(language), SECOND_OPINION),
-            Opinion::None => (),
+        let mut ballot = first_votes(&reading);
+        if opinion_matters(&reading, &ballot) {
+            match second_opinion(&reading) {
+                Opinion::Foreign => return Detection::UNKNOWN,
+                Opinion::Of(language) => ballot.favor(Some(language), SECOND_OPINION),
+                Opinion::None => (),
+            }
         }
         let telling = reading.words.iter().filter(|word| word.tells_alone()).count();
         let detection = ballot.decide(telling);
@@ -70,6 +62,31 @@ impl LanguageDetector for NgramDetector {
         }
         detection
     }
+}
+
+fn first_votes(reading: &Reading) -> Ballot {
+    let mut ballot = Ballot::default();
+    for word in &reading.words {
+        ballot.count(table::likelier(word.letters()));
+        ballot.favor(word.language(), KNOWN_WORD);
+        ballot.favor(word.foreign_to(), -KNOWN_WORD);
+        ballot.favor(edges::only_in(word.letters()), EDGES);
+        ballot.favor(edges::never_in(word.letters()), -EDGES);
+    }
+    if reading.inverted_marks {
+        ballot.favor(Some(Language::Spanish), INVERTED_MARK);
+    }
+    ballot
+}
+
+/// Whether `whichlang` can change anything: it costs as much as all the rest. It cannot where the lead is
+/// as sure without its vote as with it, and the text is not foreign.
+fn opinion_matters(reading: &Reading, ballot: &Ballot) -> bool {
+    may_be_foreign(&reading.words) || ballot.lead() < ballot::SURE + SECOND_OPINION
+}
+
+fn may_be_foreign(words: &[Word]) -> bool {
+    words.len() >= FOREIGN_PHRASE && words.iter().all(|word| word.language().is_none())
 }
 
 /// What `whichlang` says.
@@ -89,11 +106,8 @@ fn second_opinion(reading: &Reading) -> Opinion {
         Lang::Eng => Opinion::Of(Language::English),
         Lang::Spa => Opinion::Of(Language::Spanish),
         Lang::Por => Opinion::Of(Language::Portuguese),
-        _ => {
-            let knows_none = words.iter().all(|word| word.language().is_none());
-            let is_foreign = knows_none && words.len() >= FOREIGN_PHRASE;
-            if is_foreign { Opinion::Foreign } else { Opinion::None }
-        }
+        _ if may_be_foreign(words) => Opinion::Foreign,
+        _ => Opinion::None,
     }
 }
 
@@ -225,7 +239,45 @@ mod tests {
         ]);
     }
 
+    /// Words of each kind, to be put together at random.
+    const WORDS: [&str; 16] = [
+        "hello",
+        "sink",
+        "leaking",
+        "again",
+        "gracias",
+        "mañana",
+        "arreglar",
+        "puerta",
+        "obrigada",
+        "aquecedor",
+        "amanhã",
+        "loyer",
+        "Wohnung",
+        "Zhang",
+        "¿cuándo",
+        "ok",
+    ];
+
     proptest! {
+        #[test]
+        fn who_is_not_asked_would_have_changed_nothing(
+            words in proptest::collection::vec(proptest::sample::select(&WORDS[..]), 1..12)
+        ) {
+            let text = words.join(" ");
+            let reading = words::read(&text);
+            let ballot = first_votes(&reading);
+            if !reading.words.is_empty() && !opinion_matters(&reading, &ballot) {
+                let telling = reading.words.iter().filter(|word| word.tells_alone()).count();
+                for language in [English, Spanish, Portuguese] {
+                    let mut asked = ballot;
+                    asked.favor(Some(language), SECOND_OPINION);
+                    prop_assert_eq!(asked.decide(telling), ballot.decide(telling), "{}", text);
+                }
+                prop_assert!(!matches!(second_opinion(&reading), Opinion::Foreign), "{}", text);
+            }
+        }
+
         #[test]
         fn no_text_is_too_strange(text in any::<String>()) {
             let Detection { language, confidence } = NgramDetector.detect(&text);

@@ -1,6 +1,6 @@
 //! The time, the same for every process on one database.
 
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use diesel::prelude::QueryableByName;
@@ -18,12 +18,15 @@ use crate::prepared::Prepared;
 /// Leases, deadlines and what is due are compared by processes that did not write them: on a machine
 /// whose clock is an hour ahead, everybody else's work would look abandoned, and what it leaves behind
 /// would wait for an hour. So time is what the database says, asked on each connection that is made or
-/// has rested, and counted on by a clock that no step of the machine's reaches. Before the first
+/// has rested, and where it was last asked some seconds ago, and counted on by a clock that no step of
+/// the machine's reaches (and that stands still while the machine is suspended). Before the first
 /// connection it is the machine's.
 pub(crate) struct PgClock {
     counted_from: Instant,
     /// Microseconds from the start of 1970 to `counted_from`, in the database's time.
     started_at: AtomicI64,
+    /// Milliseconds from `counted_from` to when the database last said it.
+    heard_at: AtomicU64,
 }
 
 /// The machine's clock is worth a word where it is so wrong.
@@ -33,7 +36,18 @@ impl PgClock {
     #[expect(clippy::disallowed_methods, reason = "this is where time comes in")]
     pub(crate) fn new() -> Self {
         let now = Timestamp::from(OffsetDateTime::now_utc());
-        Self { counted_from: Instant::now(), started_at: AtomicI64::new(now.as_micros()) }
+        Self::starting(now)
+    }
+
+    fn starting(at: Timestamp) -> Self {
+        let (started_at, heard_at) = (AtomicI64::new(at.as_micros()), AtomicU64::new(0));
+        Self { counted_from: Instant::now(), started_at, heard_at }
+    }
+
+    /// How long ago the database last said it.
+    pub(crate) fn age(&self) -> Duration {
+        let heard_at = Duration::from_millis(self.heard_at.load(Ordering::Relaxed));
+        self.counted_from.elapsed().saturating_sub(heard_at)
     }
 
     /// Asks the database on that connection, and goes by what it says.
@@ -60,6 +74,8 @@ impl PgClock {
         let known = self.started_at.load(Ordering::Relaxed);
         let right = known.clamp(earliest.min(latest), latest);
         self.started_at.store(right, Ordering::Relaxed);
+        let heard_at = u64::try_from(heard.as_millis()).unwrap_or(u64::MAX);
+        self.heard_at.fetch_max(heard_at, Ordering::Relaxed);
         let moved = Duration::from_micros(known.abs_diff(right));
         if moved >= WORTH_A_WORD {
             let word = if right < known { "ahead of" } else { "behind" };
@@ -88,10 +104,7 @@ mod tests {
 
     /// A clock that began to count at `seconds`.
     fn clock(seconds: i64) -> PgClock {
-        PgClock {
-            counted_from: Instant::now(),
-            started_at: AtomicI64::new(at(seconds).as_micros()),
-        }
+        PgClock::starting(at(seconds))
     }
 
     fn start(clock: &PgClock) -> i64 {

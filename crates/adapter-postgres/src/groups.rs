@@ -95,14 +95,18 @@ pub(crate) struct Groups<W: GroupWork> {
 
 impl<W: GroupWork> Groups<W> {
     /// Serves calls on `runtime` until this is dropped.
-    pub(crate) fn start(pool: &Arc<Pool>, settings: &PgSettings, runtime: Handle) -> Self {
+    pub(crate) fn start(
+        pool: &Arc<Pool>,
+        settings: &PgSettings,
+        turns: &Arc<Turns>,
+        runtime: Handle,
+    ) -> Self {
         let (queue, calls) = mpsc::unbounded_channel();
         let counters = Arc::<Counters>::default();
         let desk = Desk {
             pool: Arc::clone(pool),
             settings: settings.groups,
-            // The rest is for those who share, and who read.
-            apart_at_once: Arc::new(Semaphore::new((settings.pool_size / 2).max(1))),
+            turns: Arc::clone(turns),
             apart: Apart::default(),
             counters: Arc::clone(&counters),
             runtime,
@@ -233,11 +237,27 @@ enum Outcome<Answer> {
     Abandoned,
 }
 
+/// How many groups that are apart are written at once, of all kinds together: the rest of the connections
+/// is for those who share, and who read. Who waits for a lock has turns of his own, so that strangers
+/// who were in the same group do not wait behind him.
+pub(crate) struct Turns {
+    quick: Semaphore,
+    patient: Semaphore,
+}
+
+impl Turns {
+    /// For a pool of so many connections.
+    pub(crate) fn new(pool_size: usize) -> Self {
+        let quarter = || Semaphore::new((pool_size / 4).max(1));
+        Self { quick: quarter(), patient: quarter() }
+    }
+}
+
 /// Takes calls in and serves them.
 struct Desk<W: GroupWork> {
     pool: Arc<Pool>,
     settings: GroupSettings,
-    apart_at_once: Arc<Semaphore>,
+    turns: Arc<Turns>,
     apart: Apart<W>,
     counters: Arc<Counters>,
     runtime: Handle,
@@ -303,12 +323,29 @@ impl<W: GroupWork> Desk<W> {
     async fn serve_apart(self: Arc<Self>, mut key: ApartKey<W>, first: Group<W>) {
         let mut next = Some(first);
         while let Some(group) = next {
-            let Ok(_turn) = self.apart_at_once.acquire().await else {
-                return;
-            };
-            self.serve_patiently(group.awaited()).await;
+            if let Some(refused) = self.serve_quickly(group.awaited()).await {
+                let Ok(_turn) = self.turns.patient.acquire().await else {
+                    return;
+                };
+                self.serve_patiently(refused.awaited()).await;
+            }
             next = key.next();
         }
+    }
+
+    /// Gives those back who would have to wait for a lock.
+    async fn serve_quickly(&self, mut group: Group<W>) -> Option<Group<W>> {
+        if group.len() == 0 {
+            return None;
+        }
+        let _turn = self.turns.quick.acquire().await.ok()?;
+        match self.write(&mut group, Patience::Short(self.settings.lock_wait)).await {
+            Outcome::Written(answers) => group.answer(answers),
+            Outcome::Failed(error) => group.fail(error),
+            Outcome::Abandoned => {}
+            Outcome::Refused(_) => return Some(group),
+        }
+        None
     }
 
     async fn serve_patiently(&self, mut group: Group<W>) {

@@ -51,7 +51,8 @@ pub struct Connections {
 
 /// Older connections are replaced, so that a load balancer or a failover can move them.
 const OLDEST: Duration = Duration::from_mins(30);
-/// A connection that rested for longer is asked whether it is alive before it is lent.
+/// A connection that rested for longer is asked whether it is alive, and what time it is, before it is
+/// lent; so is any when nobody was asked for that long.
 const RESTED: Duration = Duration::from_secs(5);
 /// How long it may take to say so.
 const PROBE: Duration = Duration::from_millis(250);
@@ -252,7 +253,7 @@ fn replace_the_old_and_the_dead(clock: Arc<PgClock>) -> Hook<AsyncPgConnection> 
             if metrics.age() > OLDEST {
                 return Err(HookError::message("the connection is old"));
             }
-            if metrics.last_used() < RESTED {
+            if metrics.last_used() < RESTED && clock.age() < RESTED {
                 return Ok(());
             }
             match timeout(PROBE, clock.ask(connection)).await {

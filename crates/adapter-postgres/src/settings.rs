@@ -1,13 +1,13 @@
 //! Where the database is and how it is used.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tokio_postgres::Config;
 
 use crate::groups::GroupSettings;
-use crate::tls::TlsWish;
+use crate::tls::{TlsWish, check_root};
 
 /// Where the database is and how it is used. Nothing is read from the environment.
 #[derive(Clone)]
@@ -53,6 +53,12 @@ pub enum InvalidSettings {
          readable file with certificates in PEM, or the word system"
     )]
     RootCertificate,
+    /// A root certificate in an address whose mode checks no certificate.
+    #[error(
+        "sslrootcert in DATABASE_URL is given, and its sslmode checks no certificate: use \
+         sslmode=verify-full, or leave it out"
+    )]
+    IdleRootCertificate,
     /// The schema's name does not fit.
     #[error(
         "DATABASE_SCHEMA must be a lower-case letter or _, then at most 62 of these and digits"
@@ -88,15 +94,31 @@ impl PgSettings {
         }
     }
 
-    /// Checks everything that can be checked without the database.
+    /// Checks everything that can be checked without the database; a file with root certificates is read.
     ///
     /// # Errors
     /// [`InvalidSettings`], which says what to change.
     pub fn check(&self) -> Result<(), InvalidSettings> {
-        self.checked().map(drop)
+        self.checked()?.1.check_root()
     }
 
-    /// The same, and says how to connect.
+    /// Whether the server has to prove who it is before anything is told to it.
+    ///
+    /// # Errors
+    /// [`InvalidSettings`] where that cannot be known.
+    pub fn verifies(&self) -> Result<bool, InvalidSettings> {
+        self.checked().map(|(_, tls)| tls.verifies())
+    }
+
+    /// Checks whether `file` can be a [`root_certificate`](Self::root_certificate), for whatever way.
+    ///
+    /// # Errors
+    /// [`InvalidSettings::RootCertificate`].
+    pub fn check_root_certificate(file: &Path) -> Result<(), InvalidSettings> {
+        check_root(file)
+    }
+
+    /// Checks what stands in the settings themselves, and says how to connect.
     pub(crate) fn checked(&self) -> Result<(Config, TlsWish), InvalidSettings> {
         if self.schema.as_deref().is_some_and(|name| !is_plain_name(name)) {
             return Err(InvalidSettings::Schema);

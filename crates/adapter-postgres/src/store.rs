@@ -26,7 +26,7 @@ use domain::tenant::TenantId;
 use domain::timestamp::Timestamp;
 use tokio::runtime::Handle;
 
-use crate::groups::{GroupCounts, Groups};
+use crate::groups::{GroupCounts, Groups, Turns};
 use crate::inbound::InboundGroup;
 use crate::pool::{Connections, Pool};
 use crate::settings::{InvalidSettings, PgSettings};
@@ -56,8 +56,9 @@ impl PgStore {
     /// [`InvalidSettings`], which says what to change.
     pub fn new(settings: &PgSettings, runtime: Handle) -> Result<Self, InvalidSettings> {
         let pool = Arc::new(Pool::new(settings, runtime.clone())?);
-        let messages = Groups::start(&pool, settings, runtime.clone());
-        let reports = Groups::start(&pool, settings, runtime);
+        let turns = Arc::new(Turns::new(settings.pool_size));
+        let messages = Groups::start(&pool, settings, &turns, runtime.clone());
+        let reports = Groups::start(&pool, settings, &turns, runtime);
         Ok(Self { pool, messages, reports })
     }
 

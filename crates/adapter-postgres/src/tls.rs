@@ -68,21 +68,45 @@ pub(crate) struct TlsWish {
 
 impl TlsWish {
     /// Reads `sslmode` and `sslrootcert` and gives the address without them: tokio-postgres does not
-    /// know all of them. A root certificate in the address wins over that of the settings.
+    /// know all of them. A root certificate in the address wins over that of the settings; one that
+    /// nothing would be checked with is refused, as libpq refuses `system` then.
     pub(crate) fn of(
         address: &str,
         root: Option<&Path>,
     ) -> Result<(Self, String), InvalidSettings> {
-        let (mut mode, mut root) = (TlsMode::Prefer, root.map(Path::to_owned));
+        let (mut mode, mut own) = (TlsMode::Prefer, None);
         let rest = without(address, |name, value| {
             match name {
                 "sslmode" => mode = TlsMode::from_word(value).ok_or(InvalidSettings::TlsMode)?,
-                "sslrootcert" => root = Some(unescaped(value)?.into()),
+                "sslrootcert" => own = Some(unescaped(value)?.into()),
                 _ => return Ok(false),
             }
             Ok(true)
         })?;
-        Ok((Self { mode, root }, rest))
+        let is_named_here = own.is_some();
+        let wish = Self { mode, root: own.or_else(|| root.map(Path::to_owned)) };
+        if is_named_here && !wish.verifies() {
+            return Err(InvalidSettings::IdleRootCertificate);
+        }
+        Ok((wish, rest))
+    }
+
+    /// Whether the server has to prove who it is.
+    pub(crate) fn verifies(&self) -> bool {
+        match self.mode {
+            TlsMode::Disable | TlsMode::Prefer => false,
+            TlsMode::Require => self.root.is_some(),
+            TlsMode::VerifyCa | TlsMode::VerifyFull => true,
+        }
+    }
+
+    /// Reads the file of authorities where one is named and needed. Those of the system are the machine's
+    /// matter: they are found when it connects.
+    pub(crate) fn check_root(&self) -> Result<(), InvalidSettings> {
+        match &self.root {
+            Some(root) if self.verifies() => check_root(root),
+            _ => Ok(()),
+        }
     }
 
     /// How to connect; `None` in the clear.
@@ -109,10 +133,19 @@ impl TlsWish {
     }
 }
 
+/// Whether authorities can be read from that file; `system` is not looked at.
+pub(crate) fn check_root(file: &Path) -> Result<(), InvalidSettings> {
+    if is_system(file) { Ok(()) } else { roots(Some(file)).map(drop) }
+}
+
+fn is_system(file: &Path) -> bool {
+    file == Path::new("system")
+}
+
 /// The authorities in that file, or those that the system trusts.
 fn roots(file: Option<&Path>) -> Result<RootCertStore, InvalidSettings> {
     let mut roots = RootCertStore::empty();
-    match file.filter(|file| *file != Path::new("system")) {
+    match file.filter(|file| !is_system(file)) {
         Some(file) => {
             let certificates = CertificateDer::pem_file_iter(file);
             for certificate in certificates.map_err(|_| InvalidSettings::RootCertificate)? {
@@ -263,8 +296,34 @@ mod tests {
     fn a_root_certificate_that_is_none_is_refused() {
         for file in ["/nowhere/root.pem", file!()] {
             let root = Some(Path::new(file));
-            let (wish, _) = TlsWish::of("postgres://a@h/d?sslmode=verify-ca", root).unwrap();
-            assert!(matches!(wish.connector(), Err(InvalidSettings::RootCertificate)), "{file}");
+            for mode in ["require", "verify-ca", "verify-full"] {
+                let address = format!("postgres://a@h/d?sslmode={mode}");
+                let (wish, _) = TlsWish::of(&address, root).unwrap();
+                assert_eq!(wish.check_root(), Err(InvalidSettings::RootCertificate), "{file}");
+                assert!(matches!(wish.connector(), Err(InvalidSettings::RootCertificate)));
+            }
         }
+    }
+
+    #[test]
+    fn a_root_certificate_that_nothing_is_checked_with_is_refused_in_an_address() {
+        for (mode, verifies) in [
+            ("", false),
+            ("sslmode=disable", false),
+            ("sslmode=prefer", false),
+            ("sslmode=require", true),
+            ("sslmode=verify-ca", true),
+            ("sslmode=verify-full", true),
+        ] {
+            let own = TlsWish::of(&format!("postgres://a@h/d?sslrootcert=system&{mode}"), None);
+            let refused = own.is_err_and(|error| error == InvalidSettings::IdleRootCertificate);
+            assert_eq!(refused, !verifies, "{mode}");
+            // Another way to the same database may need it.
+            let shared = Some(Path::new("system"));
+            let (wish, _) = TlsWish::of(&format!("postgres://a@h/d?{mode}"), shared).unwrap();
+            assert_eq!(wish.verifies(), verifies, "{mode}");
+        }
+        let (wish, _) = TlsWish::of("postgres://a@h/d?sslmode=require", None).unwrap();
+        assert!(!wish.verifies(), "there is nothing to check it with");
     }
 }

@@ -20,4 +20,5 @@ pub use api_url::{ApiUrl, InvalidApiUrl};
 pub use client::{ClientError, ClientSettings, TwilioClient};
 pub use gate::{GateSettings, TwilioGate};
 pub use inspection::{AccountState, NumberSettings, ServiceSettings};
+pub use outcome::code_of;
 pub use public_url::{InvalidPublicUrl, PublicUrlFault, PublicUrls};

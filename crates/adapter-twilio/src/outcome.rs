@@ -56,6 +56,24 @@ pub(crate) fn of_asking(error: Error) -> ProviderError {
     }
 }
 
+/// The code of why a question brought no usable answer: Twilio's own, or a word of ours (`timeout`,
+/// `connect`, `broken`, `unreadable`, `request`); `None` where it has none.
+#[must_use]
+pub fn code_of(error: &ProviderError) -> Option<&str> {
+    let cause = std::error::Error::source(error)?;
+    if let Some(answered) = cause.downcast_ref::<NotAnswered>() {
+        return answered.code.as_deref();
+    }
+    Some(match cause.downcast_ref::<Error>()? {
+        Error::NotConnected(_) => "connect",
+        Error::TimedOut(_) => "timeout",
+        Error::Broken(_) => "broken",
+        Error::TooLarge { .. } | Error::Unreadable { .. } => "unreadable",
+        Error::NoTransport | Error::Credentials | Error::Unusable(_) => "request",
+        Error::NotSuccess(_) => return None,
+    })
+}
+
 /// Twilio answered with an error.
 #[derive(Debug, thiserror::Error)]
 #[error("Twilio answered {status}, code {}", .code.as_deref().unwrap_or("none"))]
@@ -137,4 +155,28 @@ pub(crate) fn odd_list(what: &'static str) -> ProviderError {
 /// The account is there, but cannot be used.
 pub(crate) fn idle_account() -> ProviderError {
     ProviderError::Account("the account is suspended or closed".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_question_without_an_answer_has_twilios_code_or_a_word_of_ours() {
+        let answered = |code: Option<&str>| {
+            let code = code.map(str::to_owned);
+            ProviderError::Rejected(NotAnswered { status: 400, code }.into())
+        };
+        for (error, code) in [
+            (answered(Some("20003")), Some("20003")),
+            (answered(None), None),
+            (of_asking(Error::Credentials), Some("request")),
+            (of_asking(Error::TooLarge { limit: 1 }), Some("unreadable")),
+            (of_asking(Error::Unreadable { line: 1, column: 1 }), Some("unreadable")),
+            (odd_list("the answer is no list"), None),
+            (idle_account(), None),
+        ] {
+            assert_eq!(code_of(&error), code, "{error:?}");
+        }
+    }
 }

@@ -76,6 +76,14 @@ pub enum Thing {
     Subscription,
 }
 
+/// An error with all its causes, for the log: where it is handled the whole chain is told, once.
+/// `Display` of our own errors leaves the cause out.
+#[must_use]
+pub fn causes(error: &(dyn std::error::Error + 'static)) -> String {
+    let all = std::iter::successors(Some(error), |error| error.source());
+    all.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
 impl From<StoreError> for Error {
     fn from(error: StoreError) -> Self {
         let (temporary, source) = match error {
@@ -102,5 +110,34 @@ impl fmt::Display for Thing {
             Self::Job => "job",
             Self::Subscription => "subscription",
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    /// As groups of calls fail: the reason of the whole group is two causes further down.
+    #[derive(Debug, thiserror::Error)]
+    #[error("the transaction that the call shared was not committed")]
+    struct NotCommitted(#[source] Arc<StoreError>);
+
+    #[test]
+    fn an_error_is_told_with_every_cause_down_to_the_last() {
+        let last = || std::io::Error::other("the disk is full").into();
+        let shared = NotCommitted(Arc::new(StoreError::Rejected(last())));
+        for (error, told) in [
+            (StoreError::Rejected(last()), "the store rejected the operation: the disk is full"),
+            (
+                StoreError::Unavailable(shared.into()),
+                "the store is unavailable: the transaction that the call shared was not committed: \
+                 the store rejected the operation: the disk is full",
+            ),
+        ] {
+            assert_eq!(causes(&error), told);
+        }
+        assert_eq!(causes(&Error::Refused("not now")), "not now", "no cause is none");
     }
 }

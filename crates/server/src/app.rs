@@ -8,7 +8,7 @@ use actix_web::{App, HttpRequest, HttpResponse, HttpServer, middleware, web};
 use adapter_http::{Access, ApiError, Health, Scope, Services, configure, envelope, get};
 use anyhow::Context;
 use domain::phone::Region;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{Environment, Settings};
@@ -39,7 +39,11 @@ pub(crate) async fn serve(settings: Settings, telemetry: Telemetry) -> anyhow::R
     let database = Database::open(&settings.database)?;
     measure_database(&database);
     let listener = listen(&settings)?;
-    let migrated = prepare(&database, &settings).await?;
+    let mut stop_signal = StopSignal::listen()?;
+    let prepared = tokio::select! {
+        prepared = prepare(&database, &settings) => prepared?,
+        () = stop_signal.received() => return Ok(()),
+    };
     let hurry = CancellationToken::new();
     let parts = Parts::make(&settings, &database, &hurry)?;
     announce(&settings, listener.local_addr()?);
@@ -50,10 +54,9 @@ pub(crate) async fn serve(settings: Settings, telemetry: Telemetry) -> anyhow::R
     let watch = Watch::new(stores.surveyor, stores.clock);
 
     tokio::select! {
-        ended = work(&database, migrated, &parts, &watch, &settings) => ended?,
+        ended = work(&database, prepared, &parts, &watch, &settings) => ended?,
         ended = running => ended?.context("the HTTP server failed")?,
-        error = wrong_way(&database) => return Err(error),
-        () = told_to_stop() => {}
+        () = stop_signal.received() => {}
     }
     stop(&parts, &handle, door, &hurry, &settings).await;
     telemetry.flush(FAREWELL.min(settings.shutdown_grace / 8)).await;
@@ -67,30 +70,18 @@ pub(crate) async fn migrate(settings: &Settings) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Brings the tables up to date where that is wanted, and sets the clock. `false` where the database does
-/// not answer yet.
+/// Brings the tables up to date where that is wanted, and sets the clock; `false` where the database does
+/// not answer yet. What is wrong with the way there is an error, and explains the rest.
 async fn prepare(database: &Database, settings: &Settings) -> anyhow::Result<bool> {
-    if !settings.migrate_on_start {
-        database.set_clock().await;
-        return Ok(true);
-    }
-    match migrated(database).await {
-        // What is wrong with the way explains the rest.
-        Err(error) => Err(database.check_way().await.err().unwrap_or(error)),
-        migrated => migrated,
-    }
-}
-
-/// What is wrong with the way to the database, as soon as it answers. It is looked for beside the first
-/// requests: three connections are made for it.
-async fn wrong_way(database: &Database) -> anyhow::Error {
-    loop {
-        match database.check_way().await {
-            Ok(true) => return std::future::pending().await,
-            Ok(false) => tokio::time::sleep(RETRY_PAUSE).await,
-            Err(error) => return error,
-        }
-    }
+    let up_to_date = async {
+        let is_migrated = !settings.migrate_on_start || migrated(database).await?;
+        Ok(is_migrated && database.set_clock().await)
+    };
+    // Side by side, because both wait for the database.
+    let (way, up_to_date): (_, anyhow::Result<bool>) =
+        tokio::join!(database.check_way(), up_to_date);
+    way?;
+    up_to_date
 }
 
 fn listen(settings: &Settings) -> anyhow::Result<TcpListener> {
@@ -149,12 +140,12 @@ async fn metrics_page(
 /// answered 503. Comes back only for a failure that waiting does not mend.
 async fn work(
     database: &Database,
-    up_to_date: bool,
+    prepared: bool,
     parts: &Parts,
     watch: &Watch,
     settings: &Settings,
 ) -> anyhow::Result<()> {
-    make_ready(database, up_to_date, &parts.services.health).await?;
+    make_ready(database, prepared, &parts.services.health, settings).await?;
     tokio::join!(
         parts.crew.run(),
         parts.services.events.run(),
@@ -175,12 +166,17 @@ async fn configure_hooks(parts: &Parts, settings: &Settings) {
     }
 }
 
-/// Until the tables are up to date.
-async fn make_ready(database: &Database, up_to_date: bool, health: &Health) -> anyhow::Result<()> {
-    let mut ready = up_to_date;
+/// Until the database is prepared.
+async fn make_ready(
+    database: &Database,
+    prepared: bool,
+    health: &Health,
+    settings: &Settings,
+) -> anyhow::Result<()> {
+    let mut ready = prepared;
     while !ready {
         tokio::time::sleep(RETRY_PAUSE).await;
-        ready = migrated(database).await?;
+        ready = prepare(database, settings).await?;
     }
     health.set_ready(true);
     tracing::info!("ready");
@@ -252,16 +248,23 @@ fn warn_of_dangers(settings: &Settings) {
     }
 }
 
-async fn told_to_stop() {
-    let stream = |kind| signal(kind).inspect_err(|error| tracing::error!(%error, "no signals"));
-    let (Ok(mut term), Ok(mut int)) =
-        (stream(SignalKind::terminate()), stream(SignalKind::interrupt()))
-    else {
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = term.recv() => {}
-        _ = int.recv() => {}
+/// SIGTERM and Ctrl-C. Listened to from the start: as the first process of a container nobody else would.
+struct StopSignal {
+    term: Signal,
+    int: Signal,
+}
+
+impl StopSignal {
+    fn listen() -> anyhow::Result<Self> {
+        let listen = |kind| signal(kind).context("signals cannot be listened to");
+        Ok(Self { term: listen(SignalKind::terminate())?, int: listen(SignalKind::interrupt())? })
+    }
+
+    async fn received(&mut self) {
+        tokio::select! {
+            _ = self.term.recv() => {}
+            _ = self.int.recv() => {}
+        }
     }
 }
 

@@ -23,7 +23,7 @@ pub(crate) struct Hurried<P: ?Sized> {
 /// The process stops.
 #[derive(Debug, thiserror::Error)]
 #[error("the service stops")]
-struct Stopping;
+pub(crate) struct Stopping;
 
 impl<P: ?Sized> Hurried<P> {
     async fn in_time<T>(

@@ -71,7 +71,12 @@ const EXIT_CONFIG: u8 = 78;
 
 fn main() -> ExitCode {
     match runtime() {
-        Ok(runtime) => runtime.block_on(run_command()),
+        Ok(runtime) => {
+            let code = runtime.block_on(run_command());
+            // What still blocks a thread, a migration that waits for another's, keeps nobody here.
+            runtime.shutdown_background();
+            code
+        }
         Err(error) => {
             say(&format!("sms-foundation: no threads can be started: {error}"));
             ExitCode::FAILURE

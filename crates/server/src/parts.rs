@@ -2,19 +2,19 @@
 
 use std::sync::Arc;
 
-use adapter_hooks::HookClient;
-use adapter_http::{EventTail, Health, Limits, Probe, Services, Traffic, spell_event};
+use adapter_http::{EventTail, Health, Limits, Probe, Services, Traffic};
 use adapter_language::NgramDetector;
 use adapter_monitor::{MonitorClient, MonitorSettings, ProfileClient, ProfileSettings};
 use adapter_twilio::{ClientSettings, GateSettings, TwilioClient, TwilioGate};
 use anyhow::Context;
 use domain::backfill::{Backfill, BackfillPorts};
 use domain::backlog::Backlog;
+use domain::error::causes;
 use domain::identify::{Identify, IdentifyPorts, LookupRules};
 use domain::inbox::Inbox;
 use domain::notify::{Feed, HookPorts, Hooks, Subscriptions};
 use domain::outbox::{Outbox, OutboxPorts, SendRules};
-use domain::ports::{HookSender, IdSource, TenantDirectory, TenantProfiles};
+use domain::ports::{Archive, HookSender, IdSource, Provider, TenantDirectory, TenantProfiles};
 use domain::receipts::Receipts;
 use domain::senders::Senders;
 use domain::threads::Threads;
@@ -52,16 +52,15 @@ impl Parts {
         let stores = database.stores().metered();
         let clock = stores.clock.clone();
         let ids: Arc<dyn IdSource> = Arc::new(UuidV7);
-        let twilio = twilio(settings, hurry)?;
+        let twilio = twilio(settings, hurry)?.map(|twilio| Arc::new(MeteredProvider::new(twilio)));
         let outbox = twilio.clone().and_then(|twilio| outbox(settings, &stores, twilio));
         let backfill = twilio.and_then(|twilio| backfill(settings, &stores, twilio));
         let identify = identify(settings, &stores)?;
         let keep = settings.sending.keep;
         let backlog = Backlog::new(stores.queue.clone(), clock.clone(), keep);
-        let caller = caller(settings);
+        let caller: Arc<dyn HookSender> = Arc::new(settings.hooks.client());
         let subscriptions =
             Subscriptions::new(stores.events.clone(), caller.clone(), clock.clone(), ids.clone());
-        check_configured(settings, &subscriptions)?;
         let events = EventTail::new(Feed::new(stores.events.clone()), settings.sending.job_poll);
         let tools = WorkTools {
             queue: stores.queue.clone(),
@@ -113,17 +112,6 @@ impl Parts {
     }
 }
 
-/// Who calls subscribers.
-fn caller(settings: &Settings) -> Arc<dyn HookSender> {
-    let hooks = &settings.hooks;
-    Arc::new(HookClient::new(adapter_hooks::HookSettings {
-        policy: hooks.policy.clone(),
-        timeout: hooks.timeout,
-        orchestrator_timeout: hooks.orchestrator_timeout,
-        spell: Arc::new(spell_event),
-    }))
-}
-
 fn hooks(settings: &Settings, stores: &Stores, sender: Arc<dyn HookSender>) -> Hooks {
     let ports = HookPorts {
         store: stores.events.clone(),
@@ -132,16 +120,6 @@ fn hooks(settings: &Settings, stores: &Stores, sender: Arc<dyn HookSender>) -> H
         chance: Arc::new(Dice),
     };
     Hooks::new(ports, settings.hooks.rules)
-}
-
-/// What is wrong with a configured subscription is found at start.
-fn check_configured(settings: &Settings, subscriptions: &Subscriptions) -> anyhow::Result<()> {
-    for draft in settings.hooks.subscriptions.iter().flatten() {
-        let name = draft.name.clone();
-        let checked = subscriptions.check(draft.clone());
-        checked.with_context(|| format!("SUBSCRIPTIONS_FILE: subscription {name}"))?;
-    }
-    Ok(())
 }
 
 fn gate(settings: &Settings) -> TwilioGate {
@@ -191,12 +169,16 @@ fn receipts(stores: &Stores) -> Receipts {
 }
 
 /// None where no number is given whose texts could be missed.
-pub(crate) fn backfill(settings: &Settings, stores: &Stores, twilio: Twilio) -> Option<Backfill> {
+pub(crate) fn backfill(
+    settings: &Settings,
+    stores: &Stores,
+    archive: Arc<dyn Archive>,
+) -> Option<Backfill> {
     let senders = settings.sending.senders.clone();
     let ports = BackfillPorts {
         store: stores.lists.clone(),
         history: stores.history.clone(),
-        archive: twilio,
+        archive,
         inbox: inbox(settings, stores),
         receipts: receipts(stores),
         clock: stores.clock.clone(),
@@ -208,7 +190,7 @@ pub(crate) fn backfill(settings: &Settings, stores: &Stores, twilio: Twilio) -> 
 }
 
 /// None where there is no number to send from.
-fn outbox(settings: &Settings, stores: &Stores, twilio: Twilio) -> Option<Outbox> {
+fn outbox(settings: &Settings, stores: &Stores, provider: Arc<dyn Provider>) -> Option<Outbox> {
     let sending = &settings.sending;
     if sending.senders.is_empty() {
         return None;
@@ -216,7 +198,7 @@ fn outbox(settings: &Settings, stores: &Stores, twilio: Twilio) -> Option<Outbox
     let ports = OutboxPorts {
         store: stores.outbound.clone(),
         queue: stores.queue.clone(),
-        provider: Arc::new(MeteredProvider::new(twilio)),
+        provider,
         clock: stores.clock.clone(),
         timer: Arc::new(TokioTimer),
         ids: Arc::new(UuidV7),
@@ -316,10 +298,9 @@ fn monitor_probe(identify: Identify) -> Probe {
     })
 }
 
-fn works(service: &'static str, answer: &Result<(), impl std::error::Error>) -> bool {
+fn works(service: &'static str, answer: &Result<(), impl std::error::Error + 'static>) -> bool {
     if let Err(error) = answer {
-        let cause = error.source().map(ToString::to_string);
-        tracing::warn!(service, %error, cause, "does not work");
+        tracing::warn!(service, error = causes(error), "does not work");
     }
     answer.is_ok()
 }

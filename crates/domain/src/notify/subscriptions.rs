@@ -240,12 +240,17 @@ impl Subscriptions {
         Ok(())
     }
 
-    /// Whether the subscriptions of a configuration can be used.
+    /// Whether a subscription of a configuration can be used by `sender`. Needs no store, so that it is
+    /// known before one is opened.
     ///
     /// # Errors
     /// What is wrong with it.
-    pub fn check(&self, draft: Draft) -> Result<(), Error> {
-        self.made_of(draft, true).map(|_| ())
+    pub fn check(draft: &Draft, sender: &dyn HookSender) -> Result<(), Invalid> {
+        let secret = draft.secret.as_ref().ok_or_else(secret_missing)?;
+        check_secret(sender, secret)?;
+        checked_name(&draft.name)?;
+        check_url(sender, &draft.url)?;
+        checked_wants(draft.wants.clone(), draft.format).map(drop)
     }
 
     async fn install(
@@ -287,9 +292,7 @@ impl Subscriptions {
         let now = self.clock.now();
         let secret = match draft.secret {
             Some(secret) => self.checked_secret(secret)?,
-            None if configured => {
-                return Err(invalid("secret", "must be given: whsec_ and base64").into());
-            }
+            None if configured => return Err(secret_missing().into()),
             None => self.made_secret()?,
         };
         Ok(Subscription {
@@ -320,21 +323,33 @@ impl Subscriptions {
     }
 
     fn checked_secret(&self, secret: SigningSecret) -> Result<SigningSecret, Error> {
-        self.sender.check_secret(&secret).map_err(|reason| invalid("secret", reason))?;
+        check_secret(self.sender.as_ref(), &secret)?;
         Ok(secret)
     }
 
     fn checked_url(&self, url: HookUrl) -> Result<HookUrl, Error> {
-        if url.expose().len() > LONGEST_URL {
-            return Err(invalid("url", "must have at most 2000 characters").into());
-        }
-        self.sender.check_url(url.expose()).map_err(|reason| invalid("url", reason))?;
+        check_url(self.sender.as_ref(), &url)?;
         Ok(url)
     }
 }
 
 const NAME_TAKEN: &str = "another subscription has this name";
 const CONFIGURED: &str = "it stands in the configuration of the service: change it there";
+
+fn secret_missing() -> Invalid {
+    invalid("secret", "must be given: whsec_ and base64")
+}
+
+fn check_secret(sender: &dyn HookSender, secret: &SigningSecret) -> Result<(), Invalid> {
+    sender.check_secret(secret).map_err(|reason| invalid("secret", reason))
+}
+
+fn check_url(sender: &dyn HookSender, url: &HookUrl) -> Result<(), Invalid> {
+    if url.expose().len() > LONGEST_URL {
+        return Err(invalid("url", "must have at most 2000 characters"));
+    }
+    sender.check_url(url.expose()).map_err(|reason| invalid("url", reason))
+}
 
 fn checked_name(name: &str) -> Result<String, Invalid> {
     let name = name.trim();

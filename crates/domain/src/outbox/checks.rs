@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use super::{Outbox, OutboxPorts};
+use crate::error::causes;
 use crate::message::{EventId, MessageId, TwilioSid};
 use crate::ports::{MessageStore, NewStatusEvent, ProviderError, StoreError};
 
@@ -57,14 +58,18 @@ impl Outbox {
             Ok(None) => tracing::warn!(message_id = %message, "Twilio does not know it any more"),
             // The same question would have the same answer: it waits for its next turn.
             Err(error @ ProviderError::Rejected(_)) => {
-                tracing::warn!(message_id = %message, %error, "status not fetched");
+                not_fetched(message, &error);
             }
             // It comes back when the claim is over.
             Err(error) => {
-                tracing::warn!(message_id = %message, %error, "status not fetched");
+                not_fetched(message, &error);
                 return Ok(());
             }
         }
         store.finish_status_check(message, clock.now()).await
     }
+}
+
+fn not_fetched(message: MessageId, error: &ProviderError) {
+    tracing::warn!(message_id = %message, error = causes(error), "status not fetched");
 }

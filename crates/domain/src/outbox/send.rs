@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::pace::Turn;
 use super::{Outbox, OutboxPorts, resolve};
+use crate::error::causes;
 use crate::job::{Backoff, ClaimedJob, JobEnding, JobId};
 use crate::message::MessageId;
 use crate::outbound::{
@@ -179,8 +180,8 @@ impl Outbox {
             match self.ports.store.record_attempt(end).await {
                 Ok(recorded) => return recorded,
                 Err(error) => {
-                    let cause = std::error::Error::source(&error).map(ToString::to_string);
-                    tracing::error!(message_id = %end.message, tries, cause, "not recorded yet");
+                    let error = causes(&error);
+                    tracing::error!(message_id = %end.message, tries, error, "not recorded yet");
                 }
             }
             self.ports.timer.sleep(RECORD_BACKOFF.wait(tries, self.ports.chance.next())).await;

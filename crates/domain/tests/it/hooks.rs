@@ -333,7 +333,9 @@ async fn the_configuration_makes_changes_and_forgets_its_own_subscriptions_only(
     let refused = stage.subscriptions.change(before[2].id, Edit::default()).await;
     assert!(matches!(refused, Err(Error::Refused(_))));
     let wrong = Draft { url: HookUrl::new("http://hooks.example.com"), ..called("three") };
-    assert!(matches!(stage.subscriptions.check(wrong), Err(Error::Validation(_))));
+    let sender = FixedHooks(HookOutcome::Accepted { status: 204 });
+    assert_eq!(Subscriptions::check(&called("three"), &sender), Ok(()));
+    assert_eq!(Subscriptions::check(&wrong, &sender).unwrap_err().field, "url");
 }
 
 #[futures_test::test]

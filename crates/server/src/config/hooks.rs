@@ -1,19 +1,24 @@
 //! The settings of telling other programs, and the subscriptions that stand in a file.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use adapter_hooks::Policy;
+use adapter_hooks::{HookClient, Policy};
+use adapter_http::spell_event;
 use domain::event::EventKind;
 use domain::hook::HookRules;
 use domain::job::Backoff;
 use domain::message::Direction;
-use domain::notify::Draft;
+use domain::notify::{Draft, Subscriptions};
 use domain::subscription::{Format, HookUrl, SigningSecret, TenantWanted, Wants};
 use figment::Figment;
 use figment::providers::{Format as _, Toml};
 use serde::Deserialize;
 
 use super::Reader;
+
+/// Names the file of subscriptions.
+const FILE: &str = "SUBSCRIPTIONS_FILE";
 
 /// Everything about telling others.
 #[derive(Debug)]
@@ -73,10 +78,21 @@ impl HookSettings {
             },
             keep_events: reader.span("KEEP_EVENTS"),
             keep_deliveries: reader.span("KEEP_DELIVERIES"),
-            subscriptions: reader.optional("SUBSCRIPTIONS_FILE", read_file),
+            subscriptions: reader.optional(FILE, read_file),
         };
         settings.check(reader);
+        settings.check_subscriptions(reader);
         settings
+    }
+
+    /// Who calls subscribers.
+    pub(crate) fn client(&self) -> HookClient {
+        HookClient::new(adapter_hooks::HookSettings {
+            policy: self.policy.clone(),
+            timeout: self.timeout,
+            orchestrator_timeout: self.orchestrator_timeout,
+            spell: Arc::new(spell_event),
+        })
     }
 
     /// What fits by itself and not with the rest.
@@ -91,6 +107,16 @@ impl HookSettings {
         }
         if self.keep_events < self.rules.retry_for {
             reader.problem("KEEP_EVENTS", "must be at least as long as HOOK_RETRY_FOR");
+        }
+    }
+
+    /// Each that cannot be used is told, by its place: names and URLs can be secrets where they stand wrong.
+    fn check_subscriptions(&self, reader: &mut Reader) {
+        let client = self.client();
+        for (draft, nth) in self.subscriptions.iter().flatten().zip(1..) {
+            if let Err(reason) = Subscriptions::check(draft, &client) {
+                reader.problem(FILE, format_args!("subscription {nth}: {reason}"));
+            }
         }
     }
 }
@@ -208,5 +234,36 @@ mod tests {
             assert!(!problem.contains("hunter2"), "{problem}");
         }
         assert!(read_file("/no/such/hunter2").unwrap_err().contains("cannot be read"));
+    }
+
+    #[test]
+    fn every_subscription_that_cannot_be_used_is_told_by_its_place() {
+        let entry = |name: &str, url: &str, secret: &str| {
+            format!("[[subscription]]\nname = '{name}'\nurl = '{url}'\nsecret = '{secret}'\n")
+        };
+        let (url, secret) = ("https://h.example.com", "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD");
+        let entries = [
+            entry("one", url, secret),
+            entry("two", "http://hunter2.example.com", secret),
+            entry("three", url, "hunter2"),
+            entry("", url, secret),
+            entry("five", url, secret) + "events = ['message.sent']\nformat = 'orchestrator'\n",
+        ];
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), entries.concat()).unwrap();
+        let given = [(FILE, file.path().to_str().unwrap())];
+        let mut reader = Reader::new(super::super::source::Source::of(&given));
+        HookSettings::read(&mut reader, false);
+        let told = reader.problems.join("\n");
+        for (problem, beginning) in reader.problems.iter().zip([
+            "SUBSCRIPTIONS_FILE subscription 2: url: must begin with https://",
+            "SUBSCRIPTIONS_FILE subscription 3: secret: ",
+            "SUBSCRIPTIONS_FILE subscription 4: name: ",
+            "SUBSCRIPTIONS_FILE subscription 5: events: ",
+        ]) {
+            assert!(problem.starts_with(beginning), "{told}");
+        }
+        assert_eq!(reader.problems.len(), 4, "{told}");
+        assert!(!told.contains("hunter2"), "{told}");
     }
 }

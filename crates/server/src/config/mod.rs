@@ -5,6 +5,7 @@
 //! `shown::SECRETS` where it is one), a field here. What contradicts another goes into `together`.
 
 mod backfill;
+mod database;
 mod export;
 mod hooks;
 mod near;
@@ -16,12 +17,11 @@ mod together;
 
 use std::fmt;
 use std::num::NonZeroU32;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::str::FromStr;
 use std::time::Duration;
 
 use adapter_http::{Access, ApiKeys, Cors, LimitSettings};
-use adapter_postgres::PgSettings;
 use adapter_twilio::PublicUrls;
 use domain::backfill::BackfillRules;
 use domain::phone::Region;
@@ -29,6 +29,7 @@ use secrecy::SecretString;
 
 use source::Source;
 
+pub(crate) use database::DatabaseSettings;
 pub(crate) use export::ExportSettings;
 pub(crate) use hooks::HookSettings;
 pub(crate) use sending::SendingSettings;
@@ -79,31 +80,6 @@ pub(crate) struct TwilioSettings {
     pub(crate) account_sid: Option<String>,
 }
 
-/// Where texts are kept.
-#[derive(Debug)]
-pub(crate) enum DatabaseSettings {
-    Sqlite {
-        path: PathBuf,
-    },
-    Postgres {
-        url: SecretString,
-        migration_url: Option<SecretString>,
-        schema: Option<String>,
-        pool_size: usize,
-        root_certificate: Option<PathBuf>,
-        timeouts: DatabaseTimeouts,
-    },
-}
-
-/// How long what may take on the way to a database server.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct DatabaseTimeouts {
-    pub(crate) connect: Duration,
-    pub(crate) tcp_user: Duration,
-    pub(crate) statement: Duration,
-    pub(crate) lock: Duration,
-}
-
 /// What is logged, and how.
 #[derive(Debug)]
 pub(crate) struct LogSettings {
@@ -113,15 +89,19 @@ pub(crate) struct LogSettings {
 
 /// All that is wrong with the settings. Names settings, never repeats their values.
 #[derive(Debug)]
-pub(crate) struct Problems(Vec<String>);
+pub(crate) struct Problems {
+    wrong: Vec<String>,
+    /// What looks like a mistake: whoever reads that a setting is missing reads here that it is misspelt.
+    warnings: Vec<String>,
+}
 
 impl fmt::Display for Problems {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "sms-foundation cannot start; mend these settings:")?;
-        for problem in &self.0 {
+        for problem in &self.wrong {
             writeln!(f, "  - {problem}")?;
         }
-        Ok(())
+        self.warnings.iter().try_for_each(|warning| writeln!(f, "warning: {warning}"))
     }
 }
 
@@ -135,6 +115,8 @@ impl Settings {
     pub(crate) fn show(file: Option<&Path>) -> (String, Option<Problems>) {
         let mut reader = Reader::new(Source::of_process(file));
         let problems = Self::read(&mut reader).err();
+        // The warnings stand above the settings.
+        let problems = problems.map(|problems| Problems { warnings: Vec::new(), ..problems });
         let warnings = reader.source.warnings.iter().map(|warning| format!("warning: {warning}\n"));
         let warnings: String = warnings.collect();
         (warnings + &shown::shown(&reader.source), problems)
@@ -175,7 +157,7 @@ impl Settings {
             tenants: TenantSettings::read(reader),
             backfill: backfill::read(reader, region),
             hooks: HookSettings::read(reader, local),
-            database: reader.database(),
+            database: DatabaseSettings::read(reader),
             migrate_on_start: reader.switch("MIGRATE_ON_START"),
             region,
             shutdown_grace: reader.required("SHUTDOWN_GRACE", duration).unwrap_or_default(),
@@ -185,8 +167,11 @@ impl Settings {
             export: ExportSettings::read(reader),
             warnings: reader.source.warnings.clone(),
         };
-        let problems = std::mem::take(&mut reader.problems);
-        if problems.is_empty() { Ok(settings) } else { Err(Problems(problems)) }
+        let wrong = std::mem::take(&mut reader.problems);
+        if wrong.is_empty() {
+            return Ok(settings);
+        }
+        Err(Problems { wrong, warnings: settings.warnings })
     }
 }
 
@@ -357,58 +342,6 @@ impl Reader {
         }
     }
 
-    fn database(&mut self) -> DatabaseSettings {
-        let Some(url) = self.text("DATABASE_URL") else {
-            self.problem(
-                "DATABASE_URL",
-                "must be given outside APP_ENV=local: nobody should lose texts on a disk that goes away",
-            );
-            return DatabaseSettings::Sqlite { path: PathBuf::new() };
-        };
-        if url.starts_with("postgres://") || url.starts_with("postgresql://") {
-            let pool_size = self.required("DATABASE_POOL_SIZE", |text| match text.parse() {
-                Ok(size @ 1..=1000) => Ok(size),
-                _ => Err("must be a whole number from 1 to 1000"),
-            });
-            let mut time = |name| self.required(name, timeout).unwrap_or_default();
-            let timeouts = DatabaseTimeouts {
-                connect: time("DATABASE_CONNECT_TIMEOUT"),
-                tcp_user: time("DATABASE_TCP_USER_TIMEOUT"),
-                statement: time("DATABASE_STATEMENT_TIMEOUT"),
-                lock: time("DATABASE_LOCK_TIMEOUT"),
-            };
-            let schema = self.text("DATABASE_SCHEMA");
-            let migration_url = self.text("DATABASE_MIGRATION_URL");
-            self.check_postgres("DATABASE_URL", &url, schema.as_ref());
-            if let Some(migration_url) = &migration_url {
-                self.check_postgres("DATABASE_MIGRATION_URL", migration_url, None);
-            }
-            return DatabaseSettings::Postgres {
-                url: url.into(),
-                root_certificate: self.text("DATABASE_ROOT_CERTIFICATE").map(PathBuf::from),
-                timeouts,
-                migration_url: migration_url.map(SecretString::from),
-                schema,
-                pool_size: pool_size.unwrap_or(1),
-            };
-        }
-        let path =
-            url.strip_prefix("sqlite://").filter(|path| !path.is_empty() && *path != ":memory:");
-        if path.is_none() {
-            self.problem("DATABASE_URL", "must begin with postgres:// or be sqlite:// and a file");
-        }
-        DatabaseSettings::Sqlite { path: path.unwrap_or_default().into() }
-    }
-
-    fn check_postgres(&mut self, name: &str, url: &str, schema: Option<&String>) {
-        let mut settings = PgSettings::new(url);
-        settings.schema = schema.cloned();
-        if let Err(reason) = settings.check() {
-            // It names the setting itself, and the usual one of the two.
-            self.problems.push(reason.to_string().replace("DATABASE_URL", name));
-        }
-    }
-
     fn access(&mut self, local: bool, loopback: bool) -> Access {
         let keys = self.optional("API_KEYS", ApiKeys::parse).filter(|keys| !keys.is_empty());
         if !self.switch("API_AUTH") {
@@ -491,7 +424,7 @@ mod tests {
         assert_eq!((settings.host.as_str(), settings.port), ("127.0.0.1", 8080));
         assert_eq!(settings.public_urls.canonical(), "http://127.0.0.1:8080");
         let DatabaseSettings::Sqlite { path } = settings.database else { panic!() };
-        assert_eq!(path, PathBuf::from("data/sms-foundation.db"));
+        assert_eq!(path, Path::new("data/sms-foundation.db"));
         assert!(settings.migrate_on_start && !settings.log.json);
     }
 
@@ -520,6 +453,16 @@ mod tests {
         {
             assert!(problems.contains(name), "{name} in {problems}");
         }
+    }
+
+    #[test]
+    fn what_looks_misspelt_is_told_with_what_is_missing() {
+        let mut reader = Reader::new(Source::of(&[("APP_ENV", "prod")]));
+        reader.source.warnings.push("TWILLIO_AUTH_TOKEN is no setting".to_owned());
+        let problems = Settings::read(&mut reader).unwrap_err().to_string();
+        let (wrong, warnings) = problems.split_once("warning: ").unwrap();
+        assert!(wrong.contains("TWILIO_AUTH_TOKEN must be given"), "{problems}");
+        assert_eq!(warnings, "TWILLIO_AUTH_TOKEN is no setting\n");
     }
 
     #[test]
@@ -555,6 +498,8 @@ mod tests {
             ("HOOK_PRIVATE_NETWORKS", "hunter2"),
             ("SUBSCRIPTIONS_FILE", "/no/such/hunter2"),
             ("KEEP_EVENTS", "1h"),
+            ("DATABASE_ROOT_CERTIFICATE", "/no/such/hunter2"),
+            ("TENANT_PROFILE_API_KEY", "hunter2 hunter2"),
         ] {
             let mut given = PROD.to_vec();
             given.retain(|(known, _)| *known != name);

@@ -16,7 +16,7 @@ use super::near;
 const DEFAULTS: &str = include_str!("../../config/defaults.toml");
 
 /// Names the file, where `--config` does not.
-const FILE: &str = "SMS_FOUNDATION_CONFIG";
+pub(super) const FILE: &str = "SMS_FOUNDATION_CONFIG";
 
 /// Every name that is read.
 pub(super) const NAMES: &[&str] = &[

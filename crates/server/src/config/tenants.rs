@@ -32,7 +32,7 @@ impl TenantSettings {
             lookup_path: reader.optional("MONITOR_LOOKUP_PATH", str::parse).unwrap_or_default(),
             api_key: reader.optional("MONITOR_API_KEY", api_key),
             profiles: reader.optional("TENANT_PROFILE_API_URL", str::parse),
-            profile_key: reader.secret("TENANT_PROFILE_API_KEY"),
+            profile_key: reader.optional("TENANT_PROFILE_API_KEY", api_key),
             ages: LookupAges {
                 tenant: reader.span("TENANT_BELIEVED_FOR"),
                 nobody: reader.span("TENANT_UNKNOWN_FOR"),

@@ -1,5 +1,8 @@
 //! What fits by itself and not with the rest.
 
+use adapter_twilio::PublicUrls;
+use url::Url;
+
 use super::{Reader, duration};
 
 impl Reader {
@@ -8,6 +11,7 @@ impl Reader {
         self.check_access();
         self.check_database();
         self.check_twilio(local);
+        self.check_callback();
         self.check_monitor();
         self.check_times();
     }
@@ -20,7 +24,7 @@ impl Reader {
 
     fn check_database(&mut self) {
         let embedded = self.text("DATABASE_URL").is_some_and(|url| url.starts_with("sqlite:"));
-        for name in ["DATABASE_SCHEMA", "DATABASE_MIGRATION_URL"] {
+        for name in ["DATABASE_SCHEMA", "DATABASE_MIGRATION_URL", "DATABASE_ROOT_CERTIFICATE"] {
             if embedded && self.source.is_told(name) {
                 self.problem(name, "is for PostgreSQL, and DATABASE_URL is sqlite: leave one out");
             }
@@ -36,6 +40,18 @@ impl Reader {
         if told(self, "TWILIO_PHONE_NUMBER") && !told(self, "TWILIO_ACCOUNT_SID") && !local {
             let reason = "is given without TWILIO_ACCOUNT_SID: nothing could be sent from it";
             self.problem("TWILIO_PHONE_NUMBER", reason);
+        }
+    }
+
+    /// Twilio would refuse every message, with 21609.
+    fn check_callback(&mut self) {
+        let urls = self.text("PUBLIC_BASE_URL").and_then(|text| text.parse::<PublicUrls>().ok());
+        let callback = urls.and_then(|urls| Url::parse(&urls.canonical()).ok());
+        let has_underscore =
+            callback.is_some_and(|url| url.host_str().is_some_and(|host| host.contains('_')));
+        if has_underscore && self.source.is_told("TWILIO_ACCOUNT_SID") {
+            let reason = "must have no underscore in its host: Twilio accepts none to report to";
+            self.problem("PUBLIC_BASE_URL", reason);
         }
     }
 

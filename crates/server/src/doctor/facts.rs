@@ -115,7 +115,7 @@ async fn database(settings: &DatabaseSettings) -> DatabaseFacts {
         },
         DatabaseSettings::Postgres { url, migration_url, .. } => {
             let way = match adapter_postgres::check_way(&postgres(settings, url)).await {
-                Ok(_) => None,
+                Ok(()) => None,
                 Err(UnusableWay::Settings(error)) => {
                     return DatabaseFacts::Unusable(chain(&error));
                 }

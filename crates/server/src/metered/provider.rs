@@ -5,27 +5,32 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use domain::message::TwilioSid;
+use domain::message::{Media, TwilioSid};
 use domain::ports::{
-    Provider, ProviderError, ProviderFault, ProviderMessage, SendOrder, SendOutcome, Sought,
+    Archive, MessageList, PageToken, Provider, ProviderError, ProviderMessage, ProviderPage,
+    SendOrder, SendOutcome, Sought,
 };
+use domain::text::Text;
+use domain::timestamp::Timestamp;
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{Counter, Histogram};
 
 use super::{REQUEST, meter, seconds};
+use crate::hurry::Stopping;
 
 /// Our own words where Twilio gave no code.
-const WORDS: [&str; 5] = ["timeout", "connect", "unreadable", "shutdown", "interrupted"];
+const WORDS: [&str; 8] =
+    ["timeout", "connect", "broken", "unreadable", "unclear", "request", "shutdown", "interrupted"];
 
-/// A provider that counts what is asked of it.
-pub(crate) struct MeteredProvider {
-    provider: Arc<dyn Provider>,
+/// A provider, or an archive of it, that counts what is asked of it.
+pub(crate) struct MeteredProvider<P: ?Sized> {
+    provider: Arc<P>,
     requests: Counter<u64>,
     took: Histogram<f64>,
 }
 
-impl MeteredProvider {
-    pub(crate) fn new(provider: Arc<dyn Provider>) -> Self {
+impl<P: Provider + ?Sized> MeteredProvider<P> {
+    pub(crate) fn new(provider: Arc<P>) -> Self {
         let meter = meter();
         let requests = meter.u64_counter("sms_twilio_requests");
         let took = "How long requests to Twilio took";
@@ -41,9 +46,8 @@ impl MeteredProvider {
         begun: Instant,
         operation: &'static str,
         outcome: &'static str,
-        fault: Option<&ProviderFault>,
+        code: Option<&str>,
     ) {
-        let code = fault.and_then(|fault| fault.code.as_deref());
         let labels = [
             KeyValue::new("operation", operation),
             KeyValue::new("outcome", outcome),
@@ -71,19 +75,33 @@ impl MeteredProvider {
     ) -> Result<T, ProviderError> {
         let begun = Instant::now();
         let answer = question.await;
-        let outcome = match &answer {
-            Ok(_) => "ok",
-            Err(ProviderError::Unavailable { .. }) => "unavailable",
-            Err(ProviderError::Account(_)) => "refused",
-            Err(ProviderError::Rejected(_)) => "rejected",
+        let (outcome, code) = match &answer {
+            Ok(_) => ("ok", None),
+            Err(error) => (outcome_of(error), code_of(error)),
         };
-        self.count(begun, operation, outcome, None);
+        self.count(begun, operation, outcome, code);
         answer
     }
 }
 
+fn outcome_of(error: &ProviderError) -> &'static str {
+    match error {
+        ProviderError::Unavailable { .. } => "unavailable",
+        ProviderError::Account(_) => "refused",
+        ProviderError::Rejected(_) => "rejected",
+    }
+}
+
+/// Twilio's code, or a word of ours. Which of them becomes a label is decided elsewhere.
+fn code_of(error: &ProviderError) -> Option<&str> {
+    let is_stopping = std::error::Error::source(error)
+        .and_then(|cause| cause.downcast_ref::<Stopping>())
+        .is_some();
+    if is_stopping { Some("shutdown") } else { adapter_twilio::code_of(error) }
+}
+
 #[async_trait]
-impl Provider for MeteredProvider {
+impl<P: Provider + ?Sized> Provider for MeteredProvider<P> {
     async fn send(&self, order: &SendOrder) -> SendOutcome {
         let begun = Instant::now();
         let outcome = self.provider.send(order).await;
@@ -93,7 +111,7 @@ impl Provider for MeteredProvider {
             SendOutcome::Unsent { fault, .. } => ("unsent", Some(fault)),
             SendOutcome::Ambiguous(fault) => ("ambiguous", Some(fault)),
         };
-        self.count(begun, "send", word, fault);
+        self.count(begun, "send", word, fault.and_then(|fault| fault.code.as_deref()));
         outcome
     }
 
@@ -115,5 +133,57 @@ impl Provider for MeteredProvider {
 
     fn explain(&self, code: &str) -> Option<&'static str> {
         self.provider.explain(code)
+    }
+}
+
+#[async_trait]
+impl<P: Archive + Provider + ?Sized> Archive for MeteredProvider<P> {
+    async fn list(
+        &self,
+        list: &MessageList,
+        since: Timestamp,
+        page: Option<PageToken>,
+    ) -> Result<ProviderPage, ProviderError> {
+        self.asked("list", self.provider.list(list, since, page)).await
+    }
+
+    async fn media_of(&self, sid: &TwilioSid) -> Result<Vec<Media>, ProviderError> {
+        self.asked("media", self.provider.media_of(sid)).await
+    }
+
+    async fn numbers_of(&self, service: &str) -> Result<Vec<Text>, ProviderError> {
+        self.asked("numbers", self.provider.numbers_of(service)).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::ports::MockProvider;
+
+    use super::*;
+
+    #[test]
+    fn a_code_is_one_that_is_known_or_a_word_of_ours_and_nothing_else() {
+        let mut provider = MockProvider::new();
+        provider.expect_explain().returning(|code| (code == "20003").then_some("refused"));
+        let metered = MeteredProvider::new(Arc::new(provider));
+        for (code, label) in [
+            (None, "none"),
+            (Some("20003"), "20003"),
+            (Some("99999"), "other"),
+            (Some("+18605550199"), "other"),
+        ] {
+            assert_eq!(metered.code(code), label, "{code:?}");
+        }
+        for word in WORDS {
+            assert_eq!(metered.code(Some(word)), word);
+        }
+    }
+
+    #[test]
+    fn what_is_cut_short_by_the_end_of_the_process_says_so() {
+        let cut = ProviderError::Unavailable { retry_after: None, source: Stopping.into() };
+        assert_eq!(code_of(&cut), Some("shutdown"));
+        assert_eq!(code_of(&ProviderError::Account("suspended".into())), None);
     }
 }

@@ -1,6 +1,6 @@
 //! One event, one line of JSON, flat: the fields of the spans around an event are its own.
 
-use std::fmt::{self, Write as _};
+use std::fmt;
 use std::io::Write;
 
 use domain::ports::Clock;
@@ -172,14 +172,7 @@ impl Visit for Fields {
 
     /// With the whole chain of its causes.
     fn record_error(&mut self, field: &Field, value: &(dyn std::error::Error + 'static)) {
-        let mut chain = value.to_string();
-        let mut cause = value.source();
-        while let Some(inner) = cause {
-            // Writing to a string does not fail.
-            let _ = write!(chain, ": {inner}");
-            cause = inner.source();
-        }
-        self.set(field, quoted(&chain));
+        self.set(field, quoted(&domain::error::causes(value)));
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {

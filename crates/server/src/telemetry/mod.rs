@@ -102,11 +102,7 @@ fn start_logging(settings: &LogSettings, traces: Option<&SdkTracerProvider>) {
             .with_filter(trace_filter())
     });
     // The exporter's layer is the innermost: the ids that it makes are in the log.
-    let started = tracing_subscriber::registry()
-        .with(spans)
-        .with(lines(settings))
-        .with(quiet::quiet())
-        .try_init();
+    let started = tracing_subscriber::registry().with(spans).with(lines(settings)).try_init();
     if started.is_err() {
         tracing::warn!("logging was started before");
     }
@@ -126,7 +122,10 @@ where
 }
 
 /// What `RUST_LOG` says of events. Our own spans are always there: a warning without the id of its
-/// request is worth little.
+/// request is worth little. Those without fields would add nothing to a line.
+///
+/// Each part has a level that it lets through at most: without one of them every `trace!` of every library
+/// would be asked about, thirty of them for each request.
 fn log_filter<S>(directives: &str) -> impl Filter<S> + use<S>
 where
     S: tracing::Subscriber + for<'span> LookupSpan<'span>,
@@ -135,7 +134,12 @@ where
     let spans = filter_fn(|metadata: &Metadata<'_>| {
         metadata.is_span() && *metadata.level() <= LevelFilter::INFO && is_ours(metadata.target())
     });
-    FilterExt::<S>::or(EnvFilter::new(directives), spans.with_max_level_hint(LevelFilter::INFO))
+    let spans = spans.with_max_level_hint(LevelFilter::INFO);
+    let tells = filter_fn(|metadata: &Metadata<'_>| {
+        quiet::is_harmless(metadata) && (metadata.is_event() || !metadata.fields().is_empty())
+    });
+    let wanted = FilterExt::<S>::or(EnvFilter::new(directives), spans);
+    FilterExt::<S>::and(wanted, tells.with_max_level_hint(LevelFilter::TRACE))
 }
 
 /// What goes into traces: requests, jobs, and what happens in them. A store that is asked now and
@@ -152,6 +156,7 @@ where
                 && (begins || context.lookup_current().is_some())
         },
     )
+    .with_max_level_hint(LevelFilter::INFO)
 }
 
 fn is_ours(target: &str) -> bool {
@@ -176,4 +181,26 @@ fn tell_build(settings: &Settings) {
     let meter = opentelemetry::global::meter(SERVICE);
     let gauge = meter.u64_gauge("sms_build_info");
     gauge.with_description("What runs").build().record(1, &labels);
+}
+
+#[cfg(test)]
+mod tests {
+    use tracing::Subscriber;
+
+    use super::*;
+
+    #[test]
+    fn what_is_not_wanted_costs_nothing() {
+        for (directives, level) in [
+            ("info", LevelFilter::INFO),
+            ("info,domain=debug", LevelFilter::DEBUG),
+            ("trace", LevelFilter::TRACE),
+        ] {
+            for json in [true, false] {
+                let settings = LogSettings { filter: directives.to_owned(), json };
+                let log = tracing_subscriber::registry().with(lines(&settings));
+                assert_eq!(log.max_level_hint(), Some(level), "{directives}");
+            }
+        }
+    }
 }

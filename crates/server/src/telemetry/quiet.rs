@@ -1,19 +1,13 @@
 //! What must not be in a log whatever `RUST_LOG` says: libraries that write down what they carry.
 
 use tracing::{Level, Metadata};
-use tracing_subscriber::filter::{FilterFn, filter_fn};
 
 /// Libraries that write personal data at DEBUG or below, by the beginning of their targets.
 /// `tokio_postgres::query` writes every parameter of every statement: numbers, texts, payloads.
 const TALKATIVE: &[&str] = &["tokio_postgres"];
 
-/// Keeps the talkative libraries at INFO. A layer of its own and not a directive: no directive of
-/// `RUST_LOG` is more specific than it.
-pub(super) fn quiet() -> FilterFn<fn(&Metadata<'_>) -> bool> {
-    filter_fn(is_harmless)
-}
-
-fn is_harmless(metadata: &Metadata<'_>) -> bool {
+/// Keeps the talkative libraries at INFO. Asked beside `RUST_LOG`, no directive of which is more specific.
+pub(super) fn is_harmless(metadata: &Metadata<'_>) -> bool {
     let talks = TALKATIVE.iter().any(|library| metadata.target().starts_with(library));
     !talks || *metadata.level() <= Level::INFO
 }
@@ -24,9 +18,9 @@ mod tests {
     use std::sync::{Arc, Mutex};
 
     use tracing_subscriber::layer::SubscriberExt;
-    use tracing_subscriber::{EnvFilter, fmt};
+    use tracing_subscriber::{Layer, fmt, registry};
 
-    use super::*;
+    use crate::telemetry::log_filter;
 
     #[derive(Clone, Default)]
     struct Page(Arc<Mutex<Vec<u8>>>);
@@ -46,11 +40,8 @@ mod tests {
         for directives in ["trace", "tokio_postgres=trace", "tokio_postgres::query=debug,info"] {
             let page = Page::default();
             let writer = page.clone();
-            let log = fmt()
-                .with_env_filter(EnvFilter::new(directives))
-                .with_writer(move || writer.clone())
-                .finish()
-                .with(quiet());
+            let lines = fmt::layer().with_writer(move || writer.clone());
+            let log = registry().with(lines.with_filter(log_filter(directives)));
             tracing::subscriber::with_default(log, || {
                 tracing::debug!(target: "tokio_postgres::query", "parameters");
                 tracing::trace!(target: "tokio_postgres", "row");

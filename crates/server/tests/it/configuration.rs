@@ -3,6 +3,7 @@
 use std::io::Write;
 
 use crate::database::Database;
+use crate::sending::ACCOUNT;
 use crate::service::{Service, Settings};
 
 /// A production service that would start.
@@ -27,7 +28,20 @@ fn refused(settings: &Settings) -> String {
 }
 
 #[test]
-fn twelve_wrong_configurations_are_each_told_what_to_change() {
+fn wrong_configurations_are_each_told_what_to_change() {
+    let full = "postgres://sms:hunter2@127.0.0.1:1/sms?sslmode=verify-full";
+    let prefer = "postgres://sms:hunter2@127.0.0.1:1/sms?sslmode=prefer&sslrootcert=system";
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, url: &str, secret: &str| {
+        let entry = format!("[[subscription]]\nname = 'one'\nurl = '{url}'\nsecret = '{secret}'\n");
+        let path = folder.path().join(name);
+        std::fs::write(&path, entry).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let secret = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD";
+    let odd_url = file("url.toml", "http://hunter2.example.com", secret);
+    let odd_secret = file("secret.toml", "https://h.example.com", "hunter2");
+    let no_root = "DATABASE_ROOT_CERTIFICATE must be a readable file";
     for (wrong, told) in [
         (vec![("PUBLIC_BASE_URL", "")], "PUBLIC_BASE_URL must be given"),
         (vec![("PUBLIC_BASE_URL", "sms.example.com")], "PUBLIC_BASE_URL is wrong: entry 1"),
@@ -48,6 +62,30 @@ fn twelve_wrong_configurations_are_each_told_what_to_change() {
         ),
         (vec![("PORT", "eighty")], "PORT must be a port number from 0 to 65535"),
         (vec![("MONITOR_API_KEY", "hunter2")], "MONITOR_API_KEY is given without"),
+        (vec![("TENANT_PROFILE_API_KEY", "hunter2 ")], "TENANT_PROFILE_API_KEY must be visible"),
+        (
+            vec![("TWILIO_ACCOUNT_SID", ACCOUNT), ("PUBLIC_BASE_URL", "https://a_b.example.com")],
+            "PUBLIC_BASE_URL must have no underscore",
+        ),
+        (
+            vec![("DATABASE_URL", full), ("DATABASE_ROOT_CERTIFICATE", "/no/such/hunter2.pem")],
+            no_root,
+        ),
+        (vec![("DATABASE_URL", full), ("DATABASE_ROOT_CERTIFICATE", &odd_url)], no_root),
+        (
+            vec![("DATABASE_ROOT_CERTIFICATE", "system")],
+            "DATABASE_ROOT_CERTIFICATE is given, and sslmode in DATABASE_URL checks no certificate",
+        ),
+        (vec![("DATABASE_URL", prefer)], "sslrootcert in DATABASE_URL is given, and its sslmode"),
+        (
+            vec![("DATABASE_URL", "sqlite://sms.db"), ("DATABASE_ROOT_CERTIFICATE", "system")],
+            "DATABASE_ROOT_CERTIFICATE is for PostgreSQL",
+        ),
+        (
+            vec![("SUBSCRIPTIONS_FILE", &odd_url)],
+            "SUBSCRIPTIONS_FILE subscription 1: url: must begin with https://",
+        ),
+        (vec![("SUBSCRIPTIONS_FILE", &odd_secret)], "SUBSCRIPTIONS_FILE subscription 1: secret: "),
     ] {
         let settings = wrong.iter().fold(production(), |all, (name, value)| all.with(name, value));
         let said = refused(&settings);
@@ -63,12 +101,16 @@ fn all_mistakes_are_told_at_once() {
         .with("PORT", "eighty")
         .with("SHUTDOWN_GRACE", "soon")
         .with("DEFAULT_REGION", "Atlantis")
-        .with("TENANT_UNKNOWN_FOR", "never");
+        .with("TENANT_UNKNOWN_FOR", "never")
+        .with("DATABASE_ROOT_CERTIFICATE", "/no/such/file.pem")
+        .with("DATABASE_URL", "postgres://sms@127.0.0.1:1/sms?sslmode=verify-full")
+        .with("SUBSCRIPTIONS_FILE", "/no/such/file.toml");
     let said = refused(&settings);
     for name in [
         "PUBLIC_BASE_URL",
         "TWILIO_AUTH_TOKEN",
-        "DATABASE_URL",
+        "DATABASE_ROOT_CERTIFICATE",
+        "SUBSCRIPTIONS_FILE",
         "API_KEYS",
         "PORT",
         "SHUTDOWN_GRACE",
@@ -107,7 +149,19 @@ fn what_counts_is_shown_with_where_it_comes_from_and_no_secret() {
     assert_eq!(ended.status.code(), Some(78));
     let shown = String::from_utf8(ended.stdout).unwrap();
     assert!(shown.contains("(file)"), "shown all the same: {shown}");
-    assert!(String::from_utf8(ended.stderr).unwrap().contains("PORT must be a port number"));
+    let said = String::from_utf8(ended.stderr).unwrap();
+    assert!(said.contains("PORT must be a port number"), "{said}");
+    assert!(!said.contains("TWILLIO"), "told once, above the settings: {said}");
+}
+
+#[test]
+fn a_start_that_is_refused_says_what_is_misspelt() {
+    let settings = production().with("TWILIO_AUTH_TOKEN", "").with("TWILLIO_AUTH_TOKEN", "hunter2");
+    let said = refused(&settings);
+    assert!(said.contains("  - TWILIO_AUTH_TOKEN must be given"), "{said}");
+    let last = said.trim_end().lines().next_back();
+    let meant = "TWILLIO_AUTH_TOKEN is no setting: is TWILIO_AUTH_TOKEN meant?";
+    assert_eq!(last, Some(format!("warning: {meant}").as_str()));
 }
 
 #[test]

@@ -5,11 +5,11 @@ use std::time::{Duration, Instant};
 
 use adapter_monitor::testing::{MonitorStub, Reply};
 use serde_json::json;
-use twilio_sim::Failure;
+use twilio_sim::{Failure, InboundText};
 
 use crate::database::Database;
 use crate::hooks::subscribe;
-use crate::sending::{Stage, send};
+use crate::sending::{ACCOUNT, NUMBER, Stage, send};
 use crate::service::{Service, client};
 use crate::subscriber::Subscriber;
 use crate::twilio::{Webhook, sid};
@@ -169,6 +169,51 @@ async fn what_is_counted_is_what_the_database_has() {
         );
         assert_eq!(served, 10);
         assert_eq!(page.sum("sms_build_info", &["environment=\"local\""]), 1);
+    }
+}
+
+/// The page once `is_there`.
+async fn page_with(service: &Service, is_there: impl Fn(&Page) -> bool) -> Page {
+    let patience = Instant::now() + Duration::from_secs(30);
+    loop {
+        let page = Page::of(service).await;
+        if is_there(&page) {
+            return page;
+        }
+        assert!(Instant::now() < patience, "waited in vain: {}", page.0);
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_read_at_twilio_for_missing_texts_is_counted_with_the_reason_of_each_failure() {
+    let requests = |page: &Page, labels: &[&str]| page.sum("sms_twilio_requests_total", labels);
+    let database = Database::sqlite();
+    let stage = Stage::set(&database).await;
+    let hurried = |stage: &Stage| {
+        stage.settings.clone().with("BACKFILL_INTERVAL", "1s").with("BACKFILL_GRACE", "1s")
+    };
+    let service = Service::start(&hurried(&stage));
+    let text = InboundText::new("+18605550199", NUMBER).body("Look").media("https://h/a.png");
+    stage.twilio.receive(&text.account_sid(ACCOUNT));
+    let page = page_with(&service, |page| requests(page, &["operation=\"media\""]) > 0).await;
+    for operation in ["list", "media"] {
+        let operation = format!("operation=\"{operation}\"");
+        let answered = [operation.as_str(), "outcome=\"ok\"", "code=\"none\""];
+        assert!(requests(&page, &answered) > 0, "{operation}");
+        let timed = page.sum("sms_twilio_request_duration_seconds_count", &[&operation]);
+        assert_eq!(timed, requests(&page, &[&operation]));
+    }
+    for (name, value, outcome, code) in [
+        ("TWILIO_AUTH_TOKEN", "another", "refused", "20003"),
+        ("TWILIO_API_BASE_URL", "http://127.0.0.1:1", "unavailable", "connect"),
+    ] {
+        let database = Database::sqlite();
+        let stage = Stage::set(&database).await;
+        let service = Service::start(&hurried(&stage).with(name, value));
+        let (outcome, code) = (format!("outcome=\"{outcome}\""), format!("code=\"{code}\""));
+        let labels = ["operation=\"list\"", outcome.as_str(), code.as_str()];
+        page_with(&service, |page| requests(page, &labels) > 0).await;
     }
 }
 

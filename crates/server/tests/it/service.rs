@@ -113,6 +113,16 @@ impl Service {
         line.trim().trim_end_matches(" kB").parse().unwrap()
     }
 
+    /// How much processor time it has used.
+    pub(crate) fn processor_time(&self) -> Duration {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
+        // Behind the name in brackets, which may hold blanks, the 12th and 13th are its own time and
+        // the kernel's for it, in hundredths of a second.
+        let fields = stat.rsplit(')').next().unwrap().split_whitespace();
+        let ticks: u64 = fields.skip(11).take(2).map(|ticks| ticks.parse::<u64>().unwrap()).sum();
+        Duration::from_millis(10 * ticks)
+    }
+
     /// How many files and connections it has open.
     pub(crate) fn open_files(&self) -> usize {
         std::fs::read_dir(format!("/proc/{}/fd", self.pid())).unwrap().count()
