@@ -52,7 +52,7 @@ use domain::receipts::Receipts;
 use domain::threads::Threads;
 
 pub use access::{Access, ApiKeys, Caller, InvalidApiKeys, NewKey, Scope};
-pub use connection::on_connect;
+pub use connection::{descriptors_for_each_connection, on_connect};
 pub use cors::Cors;
 pub use envelope::envelope;
 pub use error::{ApiError, Category, SendFailure};

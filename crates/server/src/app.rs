@@ -8,11 +8,13 @@ use actix_web::{App, HttpRequest, HttpResponse, HttpServer, middleware, web};
 use adapter_http::{Access, ApiError, Health, Scope, Services, configure, envelope, get};
 use anyhow::Context;
 use domain::phone::Region;
+use socket2::SockRef;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{Environment, Settings};
 use crate::database::{Database, MigrationFailure};
+use crate::descriptors;
 use crate::listener::Door;
 use crate::metered::{Watch, measure_database, measure_process};
 use crate::parts::Parts;
@@ -28,6 +30,9 @@ const QUIET: Duration = Duration::from_millis(250);
 /// Longer than load balancers keep a connection to us (Google's: 600 s): it is theirs to close. Closed
 /// by us, it might be just then that they send a request.
 const KEEP_ALIVE: Duration = Duration::from_secs(620);
+/// So many connections may wait to be taken, or as many as the system allows (`net.core.somaxconn`). A
+/// burst overflows the usual 128, and whoever is dropped there knocks again after a second.
+const BACKLOG: i32 = 4096;
 /// How long to wait before asking a database again that did not answer at start.
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
 
@@ -86,8 +91,11 @@ async fn prepare(database: &Database, settings: &Settings) -> anyhow::Result<boo
 
 fn listen(settings: &Settings) -> anyhow::Result<TcpListener> {
     let address = (settings.host.as_str(), settings.port);
-    TcpListener::bind(address)
-        .with_context(|| format!("cannot listen on HOST={} PORT={}", settings.host, settings.port))
+    let listener = TcpListener::bind(address).with_context(|| {
+        format!("cannot listen on HOST={} PORT={}", settings.host, settings.port)
+    })?;
+    SockRef::from(&listener).listen(BACKLOG).context("cannot listen")?;
+    Ok(listener)
 }
 
 fn start(
@@ -108,6 +116,7 @@ fn start(
     });
     let server = server
         .on_connect(adapter_http::on_connect)
+        .max_connections(descriptors::connections_for_each_thread())
         .keep_alive(KEEP_ALIVE)
         .disable_signals()
         .shutdown_timeout(grace)

@@ -6,6 +6,7 @@ mod app;
 mod backfill;
 mod config;
 mod database;
+mod descriptors;
 mod doctor;
 mod healthcheck;
 mod hurry;

@@ -17,6 +17,9 @@ const CALLERS: usize = 2;
 /// What each send that was answered in the end was told: its text, the status and the body.
 pub(crate) type Answers = BTreeMap<String, (u16, Value)>;
 
+/// What a text that was taken is answered with.
+pub(crate) const TAKEN: Option<u16> = Some(200);
+
 /// What was asked of a service, and what it said.
 pub(crate) struct Load {
     /// Where the service is, and under which URL Twilio knows it.
@@ -84,21 +87,30 @@ impl Load {
 
     /// Somebody texts; whether that was taken.
     pub(crate) async fn text_next(&self) -> bool {
-        self.text(self.texts.fetch_add(1, Ordering::Relaxed)).await
+        self.status_of_next().await == TAKEN
+    }
+
+    /// Somebody texts: what that is answered with; `None` where it is not.
+    pub(crate) async fn status_of_next(&self) -> Option<u16> {
+        self.status_of(self.texts.fetch_add(1, Ordering::Relaxed)).await
     }
 
     async fn text(&self, number: usize) -> bool {
+        self.status_of(number).await == TAKEN
+    }
+
+    async fn status_of(&self, number: usize) -> Option<u16> {
         // Every tenth is somebody new, who is looked up.
         let person = if number.is_multiple_of(10) { number } else { number % 10 };
         let from = format!("+1860555{:04}", person % 10_000);
         let text = Webhook::text_at(&self.public, &sid(number), &from, "My sink is leaking again");
-        let taken = text.post(&self.client, &self.url).await == Some(200);
-        if taken {
+        let status = text.post(&self.client, &self.url).await;
+        if status == TAKEN {
             self.acknowledged.lock().unwrap().insert(sid(number));
         } else {
             self.refused.fetch_add(1, Ordering::Relaxed);
         }
-        taken
+        status
     }
 
     async fn send_on(self: Arc<Self>) {

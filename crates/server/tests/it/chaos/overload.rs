@@ -9,15 +9,20 @@ use std::time::{Duration, Instant};
 use tokio::task::JoinHandle;
 
 use crate::chaos::link::{Link, Way};
-use crate::chaos::load::Load;
+use crate::chaos::load::{Load, TAKEN};
 use crate::database::{Database, shared_server};
 use crate::proof::scale;
 use crate::service::{PUBLIC, Service, client};
 
+/// What a text that cannot be taken is answered with: come again.
+const REFUSED: Option<u16> = Some(503);
 /// The longest that a refusal may take, and that health may.
 const QUICK: Duration = Duration::from_secs(3);
 /// What one process may grow by, whatever is asked of it.
 const BOUND_KIB: usize = 64 * 1024;
+
+/// The status of an answer, and how long it took.
+type Answer = (Option<u16>, Duration);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn four_times_what_a_slow_store_can_follow_is_refused_in_time_and_forgotten_in_seconds() {
@@ -42,6 +47,9 @@ async fn four_times_what_a_slow_store_can_follow_is_refused_in_time_and_forgotte
         answers.len()
     );
     assert!(taken > 0, "nothing was taken");
+    let odd: Vec<_> =
+        answers.iter().filter(|(status, _)| ![TAKEN, REFUSED].contains(status)).collect();
+    assert!(odd.is_empty(), "neither taken nor told to come again: {odd:?}");
     assert!(slowest < QUICK, "an answer took {slowest:?}");
     assert!(probes > 5 && slowest_probe < QUICK, "{probes} probes, {slowest_probe:?}");
     assert!(grown < BOUND_KIB, "grown by {grown} KiB");
@@ -59,7 +67,7 @@ async fn four_times_what_a_slow_store_can_follow_is_refused_in_time_and_forgotte
 }
 
 /// Asks for more and more until it is four times what is taken: what became of that.
-async fn overload(load: &Arc<Load>, seconds: usize) -> Vec<(bool, Duration)> {
+async fn overload(load: &Arc<Load>, seconds: usize) -> Vec<Answer> {
     let mut rate = 400;
     loop {
         let answers = demand(load, rate, seconds).await;
@@ -71,12 +79,12 @@ async fn overload(load: &Arc<Load>, seconds: usize) -> Vec<(bool, Duration)> {
     }
 }
 
-fn taken_of(answers: &[(bool, Duration)]) -> usize {
-    answers.iter().filter(|(taken, _)| *taken).count()
+fn taken_of(answers: &[Answer]) -> usize {
+    answers.iter().filter(|(status, _)| *status == TAKEN).count()
 }
 
-/// Texts at that rate, whatever becomes of them: whether each was taken, and after how long.
-async fn demand(load: &Arc<Load>, rate: usize, seconds: usize) -> Vec<(bool, Duration)> {
+/// Texts at that rate, whatever becomes of them.
+async fn demand(load: &Arc<Load>, rate: usize, seconds: usize) -> Vec<Answer> {
     let begun = Instant::now();
     let mut texts = Vec::new();
     for number in 0..rate * seconds {
@@ -85,7 +93,7 @@ async fn demand(load: &Arc<Load>, rate: usize, seconds: usize) -> Vec<(bool, Dur
         let load = load.clone();
         texts.push(tokio::spawn(async move {
             let asked = Instant::now();
-            (load.text_next().await, asked.elapsed())
+            (load.status_of_next().await, asked.elapsed())
         }));
     }
     let mut answers = Vec::new();
