@@ -10,6 +10,7 @@ use domain::ports::{HookCall, HookOutcome, HookSender};
 use domain::subscription::{Format, SigningSecret};
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use reqwest::{Client, Response, redirect, retry};
+use trace_context::TraceParent;
 use url::Url;
 
 use crate::policy::{AddressRefused, CheckedNames, Policy};
@@ -79,8 +80,11 @@ impl HookClient {
             Format::Orchestrator => &self.orchestrator,
         };
         let client = clients.for_url(&url, &self.policy).ok_or(HookOutcome::NotMade("tls"))?;
-        let request =
+        let mut request =
             client.post(url).headers(headers).headers(described(&id, call.format)).body(body);
+        if let Some(parent) = TraceParent::current() {
+            request = request.header(trace_context::HEADER, parent.to_string());
+        }
         let answer = request.send().await.map_err(|error| why_not(&error))?;
         Ok(meaning(answer).await)
     }

@@ -142,7 +142,7 @@ where
     FilterExt::<S>::and(wanted, tells.with_max_level_hint(LevelFilter::TRACE))
 }
 
-/// What goes into traces: requests, jobs, and what happens in them. A store that is asked now and
+/// What goes into traces: requests, jobs, deliveries, and what happens in them. A store that is asked now and
 /// then whether there is work begins none.
 fn trace_filter<S>() -> impl Filter<S>
 where
@@ -150,7 +150,8 @@ where
 {
     dynamic_filter_fn(
         |metadata: &Metadata<'_>, context: &tracing_subscriber::layer::Context<'_, S>| {
-            let begins = metadata.is_span() && ["http.request", "job"].contains(&metadata.name());
+            let begins = metadata.is_span()
+                && ["http.request", "job", "delivery"].contains(&metadata.name());
             *metadata.level() <= LevelFilter::INFO
                 && is_ours(metadata.target())
                 && (begins || context.lookup_current().is_some())

@@ -16,6 +16,9 @@ use opentelemetry::metrics::{Counter, Histogram, ObservableGauge};
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use trace_context::TraceParent;
+use tracing::field::Empty;
+use tracing::{Instrument, Span};
 
 use super::news::News;
 use super::{BREATH, TROUBLE, Wait, cause_of};
@@ -168,6 +171,7 @@ impl HookWorker {
     fn start(&self, subscriber: Arc<Subscription>, hook: ClaimedHook) {
         *self.busy().entry(subscriber.id).or_default() += 1;
         let worker = self.clone();
+        let span = span_of(&hook);
         let task = async move {
             let telling = AssertUnwindSafe(worker.tell(&subscriber, &hook));
             if telling.catch_unwind().await.is_err() {
@@ -179,7 +183,7 @@ impl HookWorker {
             // A hand is free, and the next of its conversation can go.
             worker.0.news.ring();
         };
-        self.0.tasks.spawn_on(task, &self.0.runtime);
+        self.0.tasks.spawn_on(task.instrument(span), &self.0.runtime);
     }
 
     async fn tell(&self, subscriber: &Subscription, hook: &ClaimedHook) {
@@ -244,6 +248,22 @@ pub(super) fn deliveries() -> Counter<u64> {
     let meter = meter();
     let counter = meter.u64_counter("sms_event_deliveries");
     counter.with_description("Events for subscribers, by what became of them").build()
+}
+
+/// What a delivery logs and calls belongs together: a trace of its own, because many may tell of one event.
+fn span_of(hook: &ClaimedHook) -> Span {
+    let span = tracing::info_span!(
+        parent: None,
+        "delivery",
+        otel.kind = "producer",
+        trace_id = Empty,
+        conversation_id = %hook.event.conversation,
+        event_id = %hook.event.id,
+    );
+    if let Some(own) = TraceParent::of(&span) {
+        span.record("trace_id", own.trace_id());
+    }
+    span
 }
 
 /// Its lease runs out, and then it comes back.

@@ -8,8 +8,10 @@ use serde_json::{Value, json};
 
 use crate::collector::Collector;
 use crate::database::Database;
+use crate::hooks::{quick, subscribe};
 use crate::sending::{Stage, send};
 use crate::service::{Service, client};
+use crate::subscriber::Subscriber;
 use crate::twilio::{Webhook, sid};
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
@@ -76,6 +78,26 @@ async fn a_webhook_its_store_its_job_and_the_call_to_the_monitor_are_one_trace()
         let metrics = collector.metrics();
         assert!(metrics.iter().any(|name| name == "sms_webhooks"), "{metrics:?}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_told_of_an_event_can_go_on_with_the_trace_of_being_told() {
+    let (collector, database) = (Collector::start(), Database::sqlite());
+    let settings = quick(database.settings());
+    let settings = settings.with("OTEL_EXPORTER_OTLP_ENDPOINT", &collector.url);
+    let mut service = Service::start(&settings);
+    let subscriber = Subscriber::answering(200).await;
+    let wish = json!({ "events": ["message.received"] });
+    subscribe(&service, "well", &subscriber.url, wish).await;
+    post_text(&service, 1).await;
+    subscriber.until_told(1).await;
+    assert_eq!(service.stop(), Some(0));
+
+    let spans = collector.spans();
+    let (delivery, call) = (named(&spans, "delivery"), named(&spans, "hook.send"));
+    assert_eq!((&call.trace_id, &call.parent_span_id), (&delivery.trace_id, &delivery.span_id));
+    let sent = &subscriber.calls()[0].headers["traceparent"];
+    assert_eq!(*sent, format!("00-{}-{}-01", hex(&call.trace_id), hex(&call.span_id)));
 }
 
 #[tokio::test(flavor = "multi_thread")]
