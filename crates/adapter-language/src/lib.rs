@@ -259,6 +259,19 @@ mod tests {
         "ok",
     ];
 
+    #[test]
+    fn only_a_clear_text_of_ours_is_told_without_a_second_opinion() {
+        for (text, matters) in [
+            ("Hello, my sink is leaking again, can someone come by today?", false),
+            ("muchas gracias por arreglar la puerta", false),
+            ("gracias", true),
+            ("Bonjour, je voudrais payer mon loyer demain matin", true),
+        ] {
+            let reading = words::read(text);
+            assert_eq!(opinion_matters(&reading, &first_votes(&reading)), matters, "{text}");
+        }
+    }
+
     proptest! {
         #[test]
         fn who_is_not_asked_would_have_changed_nothing(

@@ -5,6 +5,7 @@ use std::time::Duration;
 use adapter_postgres::UnusableWay;
 use adapter_sqlite::{OpenError, SqliteStore};
 use adapter_twilio::{AccountState, ClientSettings, NumberSettings, ServiceSettings, TwilioClient};
+use domain::error::causes;
 use domain::ports::{Clock, ProviderError, Sender};
 use domain::timestamp::Timestamp;
 
@@ -111,13 +112,13 @@ async fn database(settings: &DatabaseSettings) -> DatabaseFacts {
         DatabaseSettings::Sqlite { path } => match SqliteStore::open(path) {
             Ok(store) => answers(store.pending_migrations().await, None),
             Err(OpenError::InUse(_)) => DatabaseFacts::InUse,
-            Err(error) => DatabaseFacts::Unusable(chain(&error)),
+            Err(error) => DatabaseFacts::Unusable(causes(&error)),
         },
         DatabaseSettings::Postgres { url, migration_url, .. } => {
             let way = match adapter_postgres::check_way(&postgres(settings, url)).await {
                 Ok(()) => None,
                 Err(UnusableWay::Settings(error)) => {
-                    return DatabaseFacts::Unusable(chain(&error));
+                    return DatabaseFacts::Unusable(causes(&error));
                 }
                 Err(loses) => Some(loses.to_string()),
             };
@@ -134,7 +135,7 @@ fn answers<E: std::error::Error + 'static>(
 ) -> DatabaseFacts {
     match pending {
         Ok(pending) => DatabaseFacts::Answers { pending, unusable_way },
-        Err(error) => DatabaseFacts::Unusable(chain(&error)),
+        Err(error) => DatabaseFacts::Unusable(causes(&error)),
     }
 }
 
@@ -155,12 +156,12 @@ async fn twilio(settings: &Settings) -> Option<TwilioFacts> {
     });
     let facts = match client {
         Ok(client) => account(&client, &sending.senders).await,
-        Err(error) => return Some(TwilioFacts::NoClient(chain(&error))),
+        Err(error) => return Some(TwilioFacts::NoClient(causes(&error))),
     };
     Some(match facts {
         Ok(account) => TwilioFacts::Answers(Box::new(account)),
         Err(ProviderError::Account(_)) => TwilioFacts::Refused,
-        Err(error) => TwilioFacts::Silent(chain(&error)),
+        Err(error) => TwilioFacts::Silent(causes(&error)),
     })
 }
 
@@ -185,10 +186,4 @@ async fn account(client: &TwilioClient, senders: &[Sender]) -> Result<Account, P
         }
     }
     Ok(Account { state, our_clock, numbers, own_services, services })
-}
-
-/// An error with its causes, none of which holds a secret.
-fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    let all = std::iter::successors(Some(error), |error| error.source());
-    all.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
