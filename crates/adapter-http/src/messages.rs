@@ -3,7 +3,7 @@
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use domain::delivery::DeliveryStatus;
-use domain::error::{Error, Invalid, Thing};
+use domain::error::Invalid;
 use domain::message::{Direction, Message, MessageId};
 use domain::outbound::{CANCELED, SendState};
 use domain::ports::{Canceled, MessageQuery};
@@ -64,7 +64,10 @@ pub(crate) async fn cancel(
             Ok(HttpResponse::Ok().json(ListedMessageBody::new(&message)))
         }
         Canceled::TooLate(message) => Err(ApiError::Refused(too_late(&message))),
-        Canceled::NotFound => Err(Error::NotFound(Thing::Message).into()),
+        Canceled::NotFound => {
+            services.threads.message(&key).await?;
+            Err(ApiError::Refused("nothing to cancel: it came in"))
+        }
     }
 }
 

@@ -81,7 +81,7 @@ pub(crate) async fn conclude(
     .await
 }
 
-/// Cancels a message, and finishes the job that would send it.
+/// Cancels a message, and finishes the job that would send it, also one that was given up.
 pub(crate) async fn cancel(
     conn: &mut AsyncPgConnection,
     key: &MessageKey,
@@ -100,6 +100,7 @@ pub(crate) async fn cancel(
         try_join!(
             outgoing::write(conn, &known, &step, None, at),
             jobs::finish_unclaimed(conn, &send, at),
+            jobs::finish_parked(conn, &send, at),
         )?;
         Ok(Canceled::Done(Box::new(step.after.message)))
     })

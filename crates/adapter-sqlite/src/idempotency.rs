@@ -82,7 +82,7 @@ impl KeyRow {
             created_at: time(&self.created_at)?,
             answered: self.answered_at.is_some(),
             state: outgoing.state(),
-            proven_unsent: outgoing.is_proven_unsent(),
+            frees_its_key: outgoing.frees_its_key(),
         })
     }
 }

@@ -162,7 +162,7 @@ pub(crate) fn conclude(
     Ok(true)
 }
 
-/// Cancels a message, and finishes its send job.
+/// Cancels a message, and finishes its send job, also one that was given up.
 pub(crate) fn cancel(
     conn: &mut SqliteConnection,
     key: &MessageKey,
@@ -175,6 +175,7 @@ pub(crate) fn cancel(
         return Ok(Canceled::TooLate(Box::new(before.message)));
     };
     jobs::call_off(conn, &before.send_job(), at)?;
+    jobs::call_off_parked(conn, &before.send_job(), at)?;
     outgoing::write(conn, &before, &step, None, at)?;
     Ok(Canceled::Done(Box::new(step.after.message)))
 }

@@ -67,9 +67,9 @@ impl Backlog {
             }
             JobRetried::NotFound => Err(Error::NotFound(Thing::Job)),
             JobRetried::NotParked => Err(Error::Refused("only a parked job can be retried")),
-            JobRetried::MaybeSent => {
-                Err(Error::Refused("its message may have been sent: it is never sent again"))
-            }
+            JobRetried::MaybeSent => Err(Error::Refused(
+                "its message may have been sent, or was cancelled: it is never sent again",
+            )),
         }
     }
 

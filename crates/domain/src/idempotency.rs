@@ -48,9 +48,9 @@ pub struct Earlier {
     pub answered: bool,
     /// Where its message stands.
     pub state: SendState,
-    /// Whether that message is certain never to have been sent
-    /// ([`Outgoing::is_proven_unsent`](crate::outbound::Outgoing::is_proven_unsent)).
-    pub proven_unsent: bool,
+    /// Whether its key may be given for another message
+    /// ([`Outgoing::frees_its_key`](crate::outbound::Outgoing::frees_its_key)).
+    pub frees_its_key: bool,
 }
 
 /// What is to be done with a request whose key is known.
@@ -82,7 +82,7 @@ impl IdempotencyClaim {
             IdempotencyKey::Given(_) if now >= earlier.created_at.after(self.keep) => {
                 Decision::Replace
             }
-            IdempotencyKey::Given(_) if earlier.proven_unsent => Decision::Replace,
+            IdempotencyKey::Given(_) if earlier.frees_its_key => Decision::Replace,
             IdempotencyKey::Given(_) if same => Decision::Join,
             IdempotencyKey::Given(_) => Decision::Conflict,
             IdempotencyKey::Guessed => {
@@ -110,7 +110,7 @@ mod tests {
             created_at: Timestamp::EPOCH,
             answered,
             state,
-            proven_unsent: false,
+            frees_its_key: false,
         }
     }
 
@@ -126,7 +126,7 @@ mod tests {
         assert_eq!(claim.decide(&first, after(3600)), Replace);
         let other = Earlier { request_hash: "11".into(), ..first.clone() };
         assert_eq!(claim.decide(&other, after(1)), Conflict);
-        let unsent = Earlier { proven_unsent: true, state: SendState::Refused, ..other };
+        let unsent = Earlier { frees_its_key: true, state: SendState::Refused, ..other };
         assert_eq!(claim.decide(&unsent, after(1)), Replace);
         let given_up = Earlier { state: SendState::NotSent, ..first };
         assert_eq!(claim.decide(&given_up, after(1)), Join);

@@ -26,6 +26,10 @@ pub const NOT_SENT: &str = "not_sent";
 pub const EXPIRED: &str = "expired";
 /// The error code of a message that was tried as often as the setting allows.
 pub const EXHAUSTED: &str = "retries_exhausted";
+/// The code of an attempt that was not begun, as the process stops.
+pub const STOPPED: &str = "shutdown";
+/// The code of an attempt that was not begun, as the store did not answer in time.
+pub const LEFT: &str = "store";
 /// The error code of a message that a caller cancelled.
 pub const CANCELED: &str = "canceled";
 
@@ -170,6 +174,19 @@ pub struct SendAttempt {
     pub status_code: Option<u16>,
     /// Twilio's error code, or a word of ours such as `timeout`.
     pub error_code: Option<String>,
+}
+
+impl SendAttempt {
+    /// Whether Twilio was asked, or may have been.
+    #[must_use]
+    pub fn was_begun(&self) -> bool {
+        self.outcome != Some(AttemptOutcome::Unsent) || !is_not_begun(self.error_code.as_deref())
+    }
+}
+
+/// Whether nobody asked Twilio in an attempt that is unsent with that code.
+pub(crate) fn is_not_begun(code: Option<&str>) -> bool {
+    matches!(code, Some(STOPPED | LEFT))
 }
 
 /// What became of an attempt.
@@ -381,6 +398,13 @@ impl Outgoing {
         given_up && self.attempts.iter().all(unsent)
     }
 
+    /// Whether it may be sent after all, by another message with its key or by an operator: it was never
+    /// sent, and nobody has cancelled it, who would see it sent all the same.
+    #[must_use]
+    pub fn frees_its_key(&self) -> bool {
+        self.is_proven_unsent() && self.message.shown().error_code.as_deref() != Some(CANCELED)
+    }
+
     /// The job that sends it.
     #[must_use]
     pub fn send_job(&self) -> Job {
@@ -493,11 +517,12 @@ impl Outgoing {
         })
     }
 
-    /// An operator wants it sent after all. `None` unless it is certain that it never was.
+    /// An operator wants it sent after all. `None` unless it is certain that it never was, and that
+    /// nobody has cancelled it.
     #[must_use]
     pub fn revive(&self, at: Timestamp, expires_at: Timestamp) -> Option<Step> {
         // A message that still waits was never sent either: its job was parked for another reason.
-        (self.state() == SendState::Pending || self.is_proven_unsent()).then(|| {
+        (self.state() == SendState::Pending || self.frees_its_key()).then(|| {
             let mut step = Step::of(self);
             step.after.message.sending = Some(Sending::pending(expires_at));
             step.touch(self, at);

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use domain::message::{Media, TwilioSid};
+use domain::outbound::STOPPED;
 use domain::ports::{
     Archive, MessageList, PageToken, Provider, ProviderError, ProviderFault, ProviderMessage,
     ProviderPage, SendOrder, SendOutcome, Sought, UnsentReason,
@@ -44,7 +45,7 @@ impl<P: ?Sized> Hurried<P> {
 fn not_begun() -> SendOutcome {
     let fault = ProviderFault {
         status: None,
-        code: Some("shutdown".into()),
+        code: Some(STOPPED.into()),
         message: Some("the service stopped before it was sent".into()),
     };
     SendOutcome::Unsent { reason: UnsentReason::Busy, fault, retry_after: None }
@@ -61,7 +62,7 @@ impl<P: Provider + ?Sized> Provider for Hurried<P> {
             outcome = self.provider.send(order) => outcome,
             () = self.hurry.cancelled() => SendOutcome::Ambiguous(ProviderFault {
                 status: None,
-                code: Some("shutdown".into()),
+                code: Some(STOPPED.into()),
                 message: Some("the service stopped before Twilio answered".into()),
             }),
         }

@@ -72,7 +72,8 @@ fn sending() -> Vec<Operation> {
             proof: Proof::Key(Scope::Send),
             parameters: vec![header(
                 "Idempotency-Key",
-                "Requests with the same key and the same content make one message, for a day. Without \
+                "Requests with the same key and the same content make one message, for a day. A key whose \
+                 message was refused or given up before it was sent can be used again. Without \
                  one, a repetition is recognised by its content, unless the first was answered.",
                 &json!({ "type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$" }),
                 "rent-reminder-2026-12-T_12",

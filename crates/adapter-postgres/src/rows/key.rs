@@ -48,7 +48,7 @@ impl KeyRow {
             created_at: self.created_at.into(),
             answered: self.answered_at.is_some(),
             state: outgoing.state(),
-            proven_unsent: outgoing.is_proven_unsent(),
+            frees_its_key: outgoing.frees_its_key(),
         }
     }
 }

@@ -8,8 +8,8 @@ use crate::error::causes;
 use crate::job::{Backoff, ClaimedJob, JobEnding, JobId};
 use crate::message::MessageId;
 use crate::outbound::{
-    AfterUnsent, AttemptEnd, AttemptId, Beginning, EXHAUSTED, EXPIRED, NewAttempt, Outgoing,
-    SendAttempt, SendState,
+    self, AfterUnsent, AttemptEnd, AttemptId, Beginning, EXHAUSTED, EXPIRED, LEFT, NewAttempt,
+    Outgoing, SendAttempt, SendState,
 };
 use crate::phone::masked;
 use crate::ports::{
@@ -123,7 +123,7 @@ impl Outbox {
         let now = self.ports.clock.now();
         let fault = ProviderFault {
             status: None,
-            code: Some("store".into()),
+            code: Some(LEFT.into()),
             message: Some("The store did not answer in time; nothing was sent.".into()),
         };
         let reason = UnsentReason::Busy;
@@ -279,9 +279,12 @@ impl Outbox {
         outcome: &SendOutcome,
         now: Timestamp,
     ) -> AfterUnsent {
-        let SendOutcome::Unsent { reason, retry_after, .. } = outcome else {
+        let SendOutcome::Unsent { reason, fault, retry_after } = outcome else {
             return AfterUnsent::RetryAt(now);
         };
+        if outbound::is_not_begun(fault.code.as_deref()) {
+            return AfterUnsent::RetryAt(now);
+        }
         let tries = self.tries(outgoing);
         let chance = self.ports.chance.next();
         let wait = match reason {
@@ -302,12 +305,13 @@ impl Outbox {
     }
 
     /// How often it was tried, with the attempt that has just been made: since it was taken in or
-    /// revived, and without those that were refused for our account.
+    /// revived, without those that were refused for our account, or not begun.
     fn tries(&self, outgoing: &Outgoing) -> u32 {
         let expires_at = outgoing.message.sending.as_ref().map(|sending| sending.expires_at);
         let counts = |attempt: &&SendAttempt| {
             let latest = attempt.started_at.after(self.rules.expiry);
-            !matches!(attempt.status_code, Some(401 | 403))
+            attempt.was_begun()
+                && !matches!(attempt.status_code, Some(401 | 403))
                 && expires_at.is_none_or(|expires_at| latest >= expires_at)
         };
         let tries = outgoing.attempts.iter().filter(counts).count();

@@ -118,7 +118,7 @@ pub enum JobRetried {
     NotFound,
     /// It is not parked, or the same thing waits already.
     NotParked,
-    /// The message may have been sent: it is never sent again.
+    /// The message may have been sent, or was cancelled: it is never sent again.
     MaybeSent,
 }
 

@@ -297,7 +297,7 @@ impl Tables {
             created_at: row.created_at,
             answered: row.answered,
             state: outgoing.state(),
-            proven_unsent: outgoing.is_proven_unsent(),
+            frees_its_key: outgoing.frees_its_key(),
         };
         match new.idempotency.decide(&earlier, new.accepted_at) {
             Decision::Join => Some(Acceptance::Joined(Box::new(outgoing))),
@@ -415,7 +415,7 @@ impl Tables {
         let Some(step) = outgoing.cancel(at) else {
             return Canceled::TooLate(Box::new(outgoing.message));
         };
-        for state in [JobState::Queued, JobState::Running] {
+        for state in [JobState::Queued, JobState::Running, JobState::Parked] {
             self.call_off(&outgoing, state, at);
         }
         let message = step.after.message.clone();

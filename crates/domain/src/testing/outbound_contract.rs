@@ -39,6 +39,8 @@ macro_rules! outbound_store_contract {
             a_found_message_is_taken_unless_it_is_anothers,
             a_found_message_waits_while_another_is_on_its_way,
             only_a_pending_message_is_cancelled,
+            a_repetition_does_not_send_what_was_cancelled,
+            a_retry_does_not_send_what_was_cancelled,
             messages_are_listed_by_what_everybody_is_told,
             status_checks_are_due_after_twelve_hours_and_three_times_more,
             a_final_message_is_not_checked,
@@ -723,6 +725,32 @@ pub mod outbound_promises {
         assert!(matches!(late, Canceled::TooLate(_)));
         let nobody = MessageKey::Id(MessageId(uuid(99)));
         assert_eq!(store.cancel_outbound(&nobody, at(5)).await.unwrap(), Canceled::NotFound);
+    }
+
+    pub async fn a_repetition_does_not_send_what_was_cancelled(store: &impl Inspect) {
+        let keyed = |number| {
+            let mut new = new_outbound(number, TENANT);
+            new.idempotency.key = IdempotencyKey::Given("k1".into());
+            new.idempotency.request_hash = "aa".into();
+            new
+        };
+        let (message, _) = take_in(store, &keyed(1)).await;
+        store.cancel_outbound(&MessageKey::Id(message.id), at(3)).await.unwrap();
+        let Acceptance::Joined(known) = store.accept_outbound(&keyed(2)).await.unwrap() else {
+            panic!("it would be sent")
+        };
+        assert_eq!(known.message.id, message.id);
+    }
+
+    pub async fn a_retry_does_not_send_what_was_cancelled(store: &impl Inspect) {
+        let (message, job) = take_in(store, &new_outbound(1, TENANT)).await;
+        let job = job.unwrap();
+        let park = JobEnding::Park { error: "restored".into() };
+        store.finish_job(job.ticket, &park, at(2)).await.unwrap();
+        let key = MessageKey::Id(message.id);
+        assert!(matches!(store.cancel_outbound(&key, at(3)).await.unwrap(), Canceled::Done(_)));
+        assert_eq!(job_state(store, &job).await, "done", "nobody is asked about it");
+        assert_eq!(outgoing(store, message.id).await.revive(at(4), at(90)), None);
     }
 
     pub async fn messages_are_listed_by_what_everybody_is_told(store: &impl Inspect) {

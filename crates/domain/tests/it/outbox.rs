@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use domain::error::Error;
 use domain::job::{Backoff, ClaimedJob, Job};
 use domain::message::{MessageId, TwilioSid};
-use domain::outbound::SendState;
+use domain::outbound::{STOPPED, SendState};
 use domain::outbox::{Outbox, OutboxPorts, Performed, Resolved, SendRequest, SendRules};
 use domain::phone::Region;
 use domain::ports::{
@@ -168,6 +168,11 @@ fn account() -> SendOutcome {
     SendOutcome::Unsent { reason: UnsentReason::Account, fault, retry_after: None }
 }
 
+fn not_begun() -> SendOutcome {
+    let fault = ProviderFault { status: None, code: Some(STOPPED.into()), message: None };
+    SendOutcome::Unsent { reason: UnsentReason::Busy, fault, retry_after: None }
+}
+
 const TENANT: &str = "+18605550199";
 
 #[futures_test::test]
@@ -307,6 +312,20 @@ async fn refusals_of_the_account_are_no_tries_of_a_text() {
     for _ in 0..3 {
         world.perform(&job).await;
         world.clock.advance(Duration::from_mins(1));
+        job = world.next("send").await.unwrap();
+    }
+    world.perform(&job).await;
+    assert_eq!(world.state(message).await, SendState::Accepted);
+}
+
+#[futures_test::test]
+async fn what_a_process_that_stops_does_not_begin_is_no_try_of_a_text() {
+    let world = world(|rules| rules.max_retries = Some(0));
+    world.will([not_begun(), not_begun()]);
+    let (message, job) = world.accept(TENANT, "Hello").await;
+    let mut job = job.unwrap();
+    for _ in 0..2 {
+        world.perform(&job).await;
         job = world.next("send").await.unwrap();
     }
     world.perform(&job).await;
