@@ -31,15 +31,17 @@ pub(crate) async fn claim(
     mut conn: &AsyncPgConnection,
     claim: &ListClaim,
 ) -> QueryResult<Option<ListRun>> {
-    // Whoever does not get it writes nothing: a list is looked at every few seconds.
+    // Whoever does not get it writes nothing: a list is looked at every few seconds. While a run has
+    // it, it is due only where somebody wishes it: `hasten` writes that, and the end leaves it.
     let statement = diesel::sql_query(
         "insert into backfill_lists as known \
              (direction, number, first_at, watermark, due_at, run, lease_expires_at, updated_at) \
-         values ($1, $2, $3, $3, $3, 1, $4, $3) \
+         values ($1, $2, $3, $3, 'infinity', 1, $4, $3) \
          on conflict (direction, number) do update \
-             set run = known.run + 1, lease_expires_at = $4, updated_at = $3 \
-             where known.updated_at > $4 or (known.due_at <= $3 \
-                 and (known.lease_expires_at is null or known.lease_expires_at <= $3)) \
+             set run = known.run + 1, lease_expires_at = $4, updated_at = $3, \
+                 due_at = case when known.due_at > $3 then known.due_at else 'infinity' end \
+             where known.updated_at > $4 or known.lease_expires_at <= $3 \
+                 or (known.lease_expires_at is null and known.due_at <= $3) \
          returning run, first_at, watermark, unfinished_until, next_page",
     )
     .bind::<SqlText, _>(claim.list.direction.as_str())
@@ -72,7 +74,8 @@ pub(crate) async fn save(
     let unfinished = progress.mark.unfinished.as_ref();
     let statement = diesel::sql_query(
         "update backfill_lists set watermark = $4, unfinished_until = $5, next_page = $6, \
-             due_at = $7, lease_expires_at = $8, updated_at = $9 \
+             due_at = case when $8 is null then least(due_at, $7) else due_at end, \
+             lease_expires_at = $8, updated_at = $9 \
          where direction = $1 and number = $2 and run = $3 and lease_expires_at is not null",
     )
     .bind::<SqlText, _>(run.list.direction.as_str())

@@ -12,21 +12,25 @@ use crate::prepared::Prepared;
 use crate::rows::{MessageRow, time};
 use crate::schema::sms_messages;
 
-/// Whoever does not get a list writes nothing.
+/// Whoever does not get a list writes nothing. While a run has one, it is due only where somebody
+/// wishes it: `hasten` writes that, and the end leaves it.
 const CLAIM: &str = "
     insert into backfill_lists
         (direction, number, first_at, watermark, due_at, run, lease_expires_at, updated_at)
-    values (?1, ?2, ?3, ?3, ?3, 1, ?4, ?3)
+    values (?1, ?2, ?3, ?3, '9999-12-31T23:59:59.999999Z', 1, ?4, ?3)
     on conflict (direction, number) do update
         set run = run + 1, lease_expires_at = excluded.lease_expires_at,
-            updated_at = excluded.updated_at
-        where updated_at > excluded.lease_expires_at or (due_at <= excluded.updated_at
-            and (lease_expires_at is null or lease_expires_at <= excluded.updated_at))
+            updated_at = excluded.updated_at,
+            due_at = case when due_at > excluded.updated_at then due_at else excluded.due_at end
+        where updated_at > excluded.lease_expires_at
+            or lease_expires_at <= excluded.updated_at
+            or (lease_expires_at is null and due_at <= excluded.updated_at)
     returning run, first_at, watermark, unfinished_until, next_page";
 
 const SAVE: &str = "
     update backfill_lists
-    set watermark = ?4, unfinished_until = ?5, next_page = ?6, due_at = ?7,
+    set watermark = ?4, unfinished_until = ?5, next_page = ?6,
+        due_at = case when ?8 is null then min(due_at, ?7) else due_at end,
         lease_expires_at = ?8, updated_at = ?9
     where direction = ?1 and number = ?2 and run = ?3 and lease_expires_at is not null";
 

@@ -25,7 +25,8 @@ pub trait BackfillStore: Send + Sync {
     /// nothing MUST change.
     async fn save_list(&self, run: &ListRun, progress: &ListProgress) -> Result<bool, StoreError>;
 
-    /// Lets every list be due at that time that would be later.
+    /// Lets every list be due at that time that would be later. One that a run has is so once the
+    /// run has ended.
     async fn hasten_lists(&self, due_at: Timestamp) -> Result<(), StoreError>;
 
     /// The messages with these SIDs that are stored, in any order.
@@ -79,7 +80,8 @@ pub struct Unfinished {
 pub struct ListProgress {
     /// How far the list is read now.
     pub mark: ListMark,
-    /// When it is to be read again.
+    /// When it is to be read again, unless [`hasten_lists`](BackfillStore::hasten_lists) wished it
+    /// earlier since the run began. Says nothing while the run has it still.
     pub due_at: Timestamp,
     /// Until then the run has it still; `None` where the run ends.
     pub lease_until: Option<Timestamp>,

@@ -14,6 +14,7 @@ macro_rules! backfill_store_contract {
             a_run_goes_on_where_the_last_one_ended,
             a_run_that_lost_its_list_changes_nothing,
             hastened_lists_are_due_early,
+            a_wish_during_a_run_outlives_it,
             a_clock_that_was_ahead_keeps_nobody_from_a_list,
             stored_messages_are_found_by_their_sids,
             a_message_found_late_keeps_its_time,
@@ -139,6 +140,20 @@ pub mod backfill_promises {
         assert_eq!(claim(store, Direction::Inbound, 99, 120).await, None);
         assert!(claim(store, Direction::Inbound, 100, 120).await.is_some());
         assert!(claim(store, Direction::Outbound, 100, 120).await.is_some());
+    }
+
+    pub async fn a_wish_during_a_run_outlives_it(store: &impl Inspect) {
+        let run = claim(store, Direction::Inbound, 10, 20).await.unwrap();
+        store.hasten_lists(at(70)).await.unwrap();
+        let alive = ListProgress { lease_until: Some(at(30)), ..progress(run.mark.clone(), 15) };
+        assert!(store.save_list(&run, &alive).await.unwrap());
+        assert!(store.save_list(&run, &progress(run.mark.clone(), 300)).await.unwrap());
+        assert_eq!(claim(store, Direction::Inbound, 69, 80).await, None);
+        // A wish that came before it began is granted by it.
+        let second = claim(store, Direction::Inbound, 70, 80).await.unwrap();
+        assert!(store.save_list(&second, &progress(second.mark.clone(), 300)).await.unwrap());
+        assert_eq!(claim(store, Direction::Inbound, 299, 310).await, None);
+        assert!(claim(store, Direction::Inbound, 300, 310).await.is_some());
     }
 
     pub async fn a_clock_that_was_ahead_keeps_nobody_from_a_list(store: &impl Inspect) {

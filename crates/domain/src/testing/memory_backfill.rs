@@ -17,9 +17,16 @@ use crate::timestamp::Timestamp;
 #[derive(Debug)]
 pub(super) struct ListRow {
     run: ListRun,
-    due_at: Timestamp,
+    /// `None` while a run has it and nobody wishes to have it read again.
+    due_at: Option<Timestamp>,
     lease_until: Option<Timestamp>,
     updated_at: Timestamp,
+}
+
+impl ListRow {
+    fn hasten(&mut self, due_at: Timestamp) {
+        self.due_at = Some(self.due_at.map_or(due_at, |known| known.min(due_at)));
+    }
 }
 
 #[async_trait]
@@ -35,7 +42,9 @@ impl BackfillStore for InMemoryStore {
             return Ok(false);
         };
         row.run.mark = progress.mark.clone();
-        row.due_at = progress.due_at;
+        if progress.lease_until.is_none() {
+            row.hasten(progress.due_at);
+        }
         row.lease_until = progress.lease_until;
         row.updated_at = progress.at;
         Ok(true)
@@ -43,7 +52,7 @@ impl BackfillStore for InMemoryStore {
 
     async fn hasten_lists(&self, due_at: Timestamp) -> Result<(), StoreError> {
         for row in &mut self.tables().lists {
-            row.due_at = row.due_at.min(due_at);
+            row.hasten(due_at);
         }
         Ok(())
     }
@@ -79,15 +88,18 @@ impl Tables {
             let mark = ListMark { watermark: claim.at, unfinished: None };
             let (list, first_at) = (claim.list.clone(), claim.at);
             let run = ListRun { list, number: 0, first_at, mark };
-            let (due_at, updated_at) = (claim.at, claim.at);
+            let (due_at, updated_at) = (Some(claim.at), claim.at);
             self.lists.push(ListRow { run, due_at, lease_until: None, updated_at });
         }
         let row = self.list_row(&claim.list)?;
-        let is_free = row.lease_until.is_none_or(|until| until <= claim.at);
+        let has_come = |at: Option<Timestamp>| at.is_some_and(|at| at <= claim.at);
+        let is_over = has_come(row.lease_until);
+        let is_due = row.lease_until.is_none() && has_come(row.due_at);
         let is_ahead = row.updated_at > claim.lease_until;
-        if !is_ahead && (!is_free || row.due_at > claim.at) {
+        if !is_ahead && !is_over && !is_due {
             return None;
         }
+        row.due_at = row.due_at.filter(|due_at| *due_at > claim.at);
         row.updated_at = claim.at;
         row.run.number += 1;
         row.lease_until = Some(claim.lease_until);
