@@ -53,6 +53,9 @@ pub(crate) async fn claim(
         let events = feed::with_messages(conn, rows).await?;
         let events: BTreeMap<_, _> =
             events.into_iter().map(|event| (event.cursor, event)).collect();
+        let (due, gone): (Vec<_>, Vec<_>) =
+            due.into_iter().partition(|row| events.contains_key(&row.cursor()));
+        forget(conn, &gone).await?;
         let claimed = due.iter().filter_map(|row| {
             let event = events.get(&row.cursor())?.clone();
             let (tenant, was_looked_up) = now.get(&row.place)?.clone();
@@ -153,6 +156,22 @@ async fn mark_running(
     .bind::<Array<BigInt>, _>(due.iter().map(|row| row.place).collect::<Vec<_>>())
     .bind::<Array<Timestamptz>, _>(due.iter().map(lease).collect::<Vec<_>>());
     Prepared(mark).execute(&mut conn).await?;
+    Ok(())
+}
+
+/// Forgets what nobody can be told any more, as its event was swept while it was queued again: it
+/// would hold up what comes behind it in its conversation.
+async fn forget(mut conn: &AsyncPgConnection, gone: &[DueHookRow]) -> QueryResult<()> {
+    if gone.is_empty() {
+        return Ok(());
+    }
+    let forget = diesel::sql_query(
+        "delete from sms_event_deliveries d using unnest($1, $2) as gone (subscription_id, place) \
+         where d.subscription_id = gone.subscription_id and d.place = gone.place",
+    )
+    .bind::<Array<SqlUuid>, _>(gone.iter().map(|row| row.subscription_id).collect::<Vec<_>>())
+    .bind::<Array<BigInt>, _>(gone.iter().map(|row| row.place).collect::<Vec<_>>());
+    forget.execute(&mut conn).await?;
     Ok(())
 }
 
@@ -327,6 +346,10 @@ pub(crate) async fn redeliver(
                  (subscription_id, transaction, place, conversation_id, state, since, run_at) \
              select s.id, e.transaction, e.place, e.conversation_id, 'queued', $6, $6 \
              from e join sms_subscriptions s on s.id = $1 and {WANTS} \
+             where s.format <> 'orchestrator' or not exists ( \
+                 select 1 from sms_event_deliveries known where known.subscription_id = s.id \
+                     and known.place = e.place and known.state = 'delivered' \
+             ) \
              order by e.place \
              on conflict (subscription_id, place) do update set state = 'queued', failures = 0, \
                  since = $6, run_at = $6, lease_expires_at = null, finished_at = null \

@@ -374,6 +374,10 @@ impl EventStore for PgStore {
 
     #[tracing::instrument(name = "pg.delete_subscription", skip_all)]
     async fn delete_subscription(&self, id: SubscriptionId) -> Result<bool, StoreError> {
+        if !self.pool.run(async |conn| subscriptions::silence(conn, id).await).await? {
+            return Ok(false);
+        }
+        while self.pool.run(async |conn| subscriptions::forget_some(conn, id).await).await? {}
         self.pool.run(async |conn| subscriptions::delete(conn, id).await).await
     }
 

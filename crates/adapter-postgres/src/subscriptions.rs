@@ -2,6 +2,7 @@
 
 use diesel::prelude::*;
 use diesel::result::{DatabaseErrorKind, Error as QueryError};
+use diesel::sql_types::{BigInt, Uuid as SqlUuid};
 use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
 use domain::hook::Pulse;
 use domain::ports::{Changed, HookEnd, SubscriptionChange};
@@ -10,6 +11,9 @@ use domain::subscription::{Health, Subscription, SubscriptionId};
 use crate::prepared::Prepared;
 use crate::rows::{HealthRow, SubscriptionRow, UnreadableRow};
 use crate::schema::sms_subscriptions;
+
+/// So much of what one was to be told is forgotten at once.
+const STEP: i64 = 1000;
 
 /// `false` where another has its name.
 pub(crate) async fn create(mut conn: &AsyncPgConnection, new: &Subscription) -> QueryResult<bool> {
@@ -66,7 +70,36 @@ pub(crate) async fn change(
     }
 }
 
-/// Forgets one, and with it what it was to be told.
+/// Whoever writes an event from now on does not tell it; `false` where there is none. Before its rows
+/// go: who tells it waits for them, and is refused once they are gone.
+pub(crate) async fn silence(
+    mut conn: &AsyncPgConnection,
+    SubscriptionId(id): SubscriptionId,
+) -> QueryResult<bool> {
+    let silence =
+        diesel::update(sms_subscriptions::table.find(id)).set(sms_subscriptions::enabled.eq(false));
+    Ok(silence.execute(&mut conn).await? == 1)
+}
+
+/// Forgets some of what one was to be told; whether there may be more. What somebody has locked is
+/// left for the end.
+pub(crate) async fn forget_some(
+    mut conn: &AsyncPgConnection,
+    SubscriptionId(id): SubscriptionId,
+) -> QueryResult<bool> {
+    let forget = diesel::sql_query(
+        "delete from sms_event_deliveries where (subscription_id, place) in ( \
+             select subscription_id, place from sms_event_deliveries \
+             where subscription_id = $1 order by place limit $2 for update skip locked \
+         )",
+    )
+    .bind::<SqlUuid, _>(id)
+    .bind::<BigInt, _>(STEP);
+    let forgotten = Prepared(forget).execute(&mut conn).await?;
+    Ok(i64::try_from(forgotten).is_ok_and(|forgotten| forgotten == STEP))
+}
+
+/// Forgets one, and with it what is left of what it was to be told.
 pub(crate) async fn delete(
     mut conn: &AsyncPgConnection,
     SubscriptionId(id): SubscriptionId,

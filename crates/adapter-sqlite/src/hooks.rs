@@ -245,6 +245,9 @@ fn tell_again(
             diesel::insert_into(sms_event_deliveries::table).values(fresh).execute(conn)?;
         }
         Some(known) if known.is_unfinished()? => return Ok(false),
+        Some(known) if !subscriber.may_hear_again() && known.state()? == HookState::Delivered => {
+            return Ok(false);
+        }
         Some(known) => {
             let again = diesel::update(this(subscriber.id, place)).set(known.again(at));
             Prepared(again).execute(conn)?;

@@ -71,7 +71,7 @@ impl MessageStore for SqliteStore {
     /// Asks the writer and a reader: a webhook needs the one, the API the other.
     #[tracing::instrument(name = "sqlite.check", skip_all)]
     async fn check(&self) -> Result<(), StoreError> {
-        self.write(reading::check).await?;
+        self.write(reading::check_writing).await?;
         self.read(reading::check).await
     }
 }
@@ -335,6 +335,10 @@ impl EventStore for SqliteStore {
 
     #[tracing::instrument(name = "sqlite.delete_subscription", skip_all)]
     async fn delete_subscription(&self, id: SubscriptionId) -> Result<bool, StoreError> {
+        if !self.write(move |conn| subscriptions::silence(conn, id)).await? {
+            return Ok(false);
+        }
+        while self.write(move |conn| subscriptions::forget_some(conn, id)).await? {}
         self.write(move |conn| subscriptions::delete(conn, id)).await
     }
 

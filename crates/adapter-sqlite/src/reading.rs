@@ -66,6 +66,12 @@ pub(crate) fn check(conn: &mut SqliteConnection) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Nothing, if the file can be written. To begin a transaction does not say so.
+pub(crate) fn check_writing(conn: &mut SqliteConnection) -> Result<(), Failure> {
+    diesel::sql_query("update sms_messages set id = id where 0").execute(conn)?;
+    Ok(())
+}
+
 fn raw(conn: &mut SqliteConnection, message: MessageId) -> Result<RawPayload, Failure> {
     let raw: Option<String> = sms_messages::table
         .find(message.to_string())

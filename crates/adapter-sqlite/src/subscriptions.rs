@@ -2,6 +2,8 @@
 
 use diesel::prelude::*;
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
+use diesel::sql_query;
+use diesel::sql_types::{BigInt, Text};
 use domain::hook::Pulse;
 use domain::ports::{Changed, HookEnd, SubscriptionChange};
 use domain::subscription::{Health, Subscription, SubscriptionId};
@@ -10,6 +12,9 @@ use crate::failure::Failure;
 use crate::prepared::Prepared;
 use crate::rows::SubscriptionRow;
 use crate::schema::sms_subscriptions;
+
+/// So much of what one was to be told is forgotten at once.
+const STEP: i64 = 1000;
 
 /// `false` where another has its name.
 pub(crate) fn create(conn: &mut SqliteConnection, new: &Subscription) -> Result<bool, Failure> {
@@ -52,7 +57,31 @@ pub(crate) fn change(
     }
 }
 
-/// Forgets one, and with it what it was to be told.
+/// Nothing is written any more that it is to be told; `false` where there is none.
+pub(crate) fn silence(conn: &mut SqliteConnection, id: SubscriptionId) -> Result<bool, Failure> {
+    let silence = diesel::update(sms_subscriptions::table.find(id.to_string()))
+        .set(sms_subscriptions::enabled.eq(false));
+    Ok(silence.execute(conn)? == 1)
+}
+
+/// Forgets some of what one was to be told; whether there may be more. In steps, as there is one
+/// writer, and texts wait for it too.
+pub(crate) fn forget_some(
+    conn: &mut SqliteConnection,
+    id: SubscriptionId,
+) -> Result<bool, Failure> {
+    let forget = sql_query(
+        "delete from sms_event_deliveries where rowid in (
+             select rowid from sms_event_deliveries where subscription_id = ?1 limit ?2
+         )",
+    )
+    .bind::<Text, _>(id.to_string())
+    .bind::<BigInt, _>(STEP);
+    let forgotten = Prepared(forget).execute(conn)?;
+    Ok(i64::try_from(forgotten).is_ok_and(|forgotten| forgotten == STEP))
+}
+
+/// Forgets one, and with it what is left of what it was to be told.
 pub(crate) fn delete(conn: &mut SqliteConnection, id: SubscriptionId) -> Result<bool, Failure> {
     let deleted = diesel::delete(sms_subscriptions::table.find(id.to_string())).execute(conn)?;
     Ok(deleted == 1)

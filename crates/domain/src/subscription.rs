@@ -325,6 +325,12 @@ impl Health {
 }
 
 impl Subscription {
+    /// Whether it bears to be told what it has answered 2xx.
+    #[must_use]
+    pub fn may_hear_again(&self) -> bool {
+        self.format == Format::Standard
+    }
+
     /// Whether it is told of that event, in a conversation with that tenant and workflow. Every
     /// store decides the same.
     #[must_use]

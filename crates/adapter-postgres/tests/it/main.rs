@@ -5,6 +5,7 @@ mod agreement;
 mod database;
 mod deadlines;
 mod groups;
+mod hooks;
 mod migrations;
 mod outages;
 mod pages;

@@ -49,6 +49,10 @@ pub trait EventStore: Send + Sync {
     ) -> Result<Changed, StoreError>;
 
     /// Forgets a subscription and what it was to be told; `false` where there is none.
+    ///
+    /// What it was to be told may be millions of rows: it is told of nothing more from the first
+    /// moment, and forgotten in as many transactions as keep nobody waiting. Where one fails it is
+    /// there still, disabled, and forgetting it again goes on.
     async fn delete_subscription(&self, id: SubscriptionId) -> Result<bool, StoreError>;
 
     /// Takes what is due for some subscriptions, each as many as it has hands for.
@@ -69,7 +73,8 @@ pub trait EventStore: Send + Sync {
     async fn list_hooks(&self, query: &HookQuery) -> Result<Vec<HookView>, StoreError>;
 
     /// Queues again all events since a time that a subscription wants, also those that it was told
-    /// and those from before it was made; what is on its way is left alone. In steps: gives how
+    /// and those from before it was made; what is on its way is left alone, and what was delivered to
+    /// one that [may not hear it again](Subscription::may_hear_again). In steps: gives how
     /// many were queued, and where to go on.
     async fn redeliver(&self, wish: &Redelivery) -> Result<Redelivered, StoreError>;
 

@@ -30,6 +30,7 @@ macro_rules! event_store_contract {
             what_waits_for_a_tenant_goes_on_when_somebody_looked,
             what_would_wait_for_a_lookup_that_ended_meanwhile_does_not,
             everything_since_a_time_is_told_again,
+            who_cannot_tell_a_repetition_is_told_none,
             what_is_overdue_is_parked,
             what_waits_for_a_tenant_for_too_long_is_parked,
             what_is_old_is_swept,
@@ -677,6 +678,24 @@ pub mod event_promises {
         assert_eq!(first.event.message.as_ref().unwrap().id, inbound(2, "").id);
         let nobody = Redelivery { subscription: SubscriptionId(uuid(404)), ..wish };
         assert_eq!(store.redeliver(&nobody).await.unwrap().queued, 0);
+    }
+
+    pub async fn who_cannot_tell_a_repetition_is_told_none(store: &impl Inspect) {
+        let subscriber = Subscription { format: Format::Orchestrator, ..subscription(1) };
+        subscribe(store, &subscriber).await;
+        receive(store, 1..=3, TENANT).await;
+        let parked = HookEnding::Park { error: "interrupted".into() };
+        for ending in [HookEnding::Delivered, parked, HookEnding::Delivered] {
+            let hook = claim(store, &subscriber, 60).await.remove(0);
+            assert!(store.finish_hook(&end(&hook, ending, 61)).await.unwrap());
+        }
+        let (since, behind) = (at(0), EventCursor::default());
+        let wish = Redelivery { subscription: subscriber.id, since, behind, limit: 10, at: at(70) };
+        assert_eq!(store.redeliver(&wish).await.unwrap().queued, 1);
+        let told = claim(store, &subscriber, 70).await;
+        let texts: Vec<_> =
+            told.iter().map(|hook| hook.event.message.as_ref().unwrap().id).collect();
+        assert_eq!(texts, [inbound(2, "").id]);
     }
 
     pub async fn what_is_overdue_is_parked(store: &impl Inspect) {

@@ -375,7 +375,9 @@ impl Tables {
         let mut queued = 0;
         for (place, _) in step.into_iter().filter(|(_, wanted)| *wanted) {
             let row = self.hooks.get(&(wish.subscription, place));
-            if row.is_some_and(HookRow::is_unfinished) {
+            let was_told = |row: &HookRow| row.state == HookState::Delivered;
+            let is_over = !subscription.may_hear_again() && row.is_some_and(was_told);
+            if is_over || row.is_some_and(HookRow::is_unfinished) {
                 continue;
             }
             let attempts = row.map_or(0, |row| row.attempts);
