@@ -47,7 +47,7 @@ pub use groups::{GroupCounts, GroupSettings};
 #[cfg(feature = "testing")]
 pub use migrate::revert_all;
 pub use migrate::{MigrateError, migrate, pending_migrations};
-pub use original::{Original, OriginalError, OriginalTable};
+pub use original::{Original, OriginalError, OriginalRow, OriginalTable};
 pub use pool::Connections;
 pub use pooler::{UnusableWay, check_way};
 pub use settings::{InvalidSettings, PgSettings};

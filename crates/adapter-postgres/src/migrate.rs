@@ -93,37 +93,32 @@ pub(crate) async fn is_done(mut conn: &AsyncPgConnection) -> QueryResult<bool> {
 /// # Errors
 /// [`MigrateError`], as there.
 pub async fn pending_migrations(settings: &PgSettings) -> Result<Vec<String>, MigrateError> {
-    let due = in_transaction(settings, |conn| {
-        let present = present_tables(conn)?;
-        // Without a schema there is nothing yet, and nowhere to look.
-        let applied = match current_schema(conn)? {
-            Some(_) => conn.applied_migrations().map_err(MigrateError::Failed)?,
-            None => Vec::new(),
-        };
+    in_transaction(settings, |conn| {
+        let (present, applied) = (present_tables(conn)?, remembered(conn)?);
         let (known, due): (Vec<_>, Vec<_>) = ours()?
             .into_iter()
-            .partition(|migration| applied.contains(&migration.name().version()));
+            .partition(|migration| applied.contains(&migration.name().version().to_string()));
         if known.is_empty() && !present.is_empty() {
             return Err(foreign(conn, present)?);
         }
-        let due = due.iter().map(|migration| migration.name().to_string()).collect();
-        // To ask diesel makes the table in which it remembers: it is taken back.
-        Err(MigrateError::Failed(Box::new(Due(due))))
-    });
-    match due.await {
-        Ok(never) => Ok(never),
-        Err(MigrateError::Failed(cause)) => match cause.downcast::<Due>() {
-            Ok(due) => Ok(due.0),
-            Err(cause) => Err(MigrateError::Failed(cause)),
-        },
-        Err(error) => Err(error),
-    }
+        Ok(due.iter().map(|migration| migration.name().to_string()).collect())
+    })
+    .await
 }
 
-/// What was found out in a transaction that must leave nothing behind.
-#[derive(Debug, thiserror::Error)]
-#[error("{} migrations are due", .0.len())]
-struct Due(Vec<String>);
+/// The versions of the migrations that were run. To ask diesel would make the table in which it
+/// remembers them, for which whoever only asks may lack the right.
+fn remembered(conn: &mut BlockingConnection) -> QueryResult<HashSet<String>> {
+    let table: Name =
+        diesel::sql_query("select to_regclass('__diesel_schema_migrations')::text as name")
+            .get_result(conn)?;
+    if table.name.is_none() {
+        return Ok(HashSet::new());
+    }
+    let versions: Vec<Name> =
+        diesel::sql_query("select version as name from __diesel_schema_migrations").load(conn)?;
+    Ok(versions.into_iter().filter_map(|row| row.name).collect())
+}
 
 fn foreign(
     conn: &mut BlockingConnection,

@@ -38,10 +38,15 @@ pub enum OriginalError {
     Unreadable(#[source] BoxError),
 }
 
-#[derive(QueryableByName)]
-struct JsonRow {
+/// A row of one of its tables.
+#[derive(Debug, QueryableByName)]
+pub struct OriginalRow {
+    /// Its id.
+    #[diesel(sql_type = BigInt)]
+    pub id: i64,
+    /// All of it. What is in a column of type `json` stands there as it is, which PostgreSQL has not read.
     #[diesel(sql_type = Text)]
-    json: String,
+    pub json: String,
 }
 
 #[derive(QueryableByName)]
@@ -74,7 +79,10 @@ impl OriginalTable {
             }
         };
         // As `json`, which keeps what `jsonb` refuses, such as an escaped NUL.
-        format!("select row_to_json(rows)::text as json from ({rows} order by 1 limit $2) rows")
+        format!(
+            "select id::bigint as id, row_to_json(rows)::text as json \
+             from ({rows} order by 1 limit $2) rows"
+        )
     }
 }
 
@@ -105,7 +113,7 @@ impl Original {
         Ok(found.and_then(|row| row.name).is_some())
     }
 
-    /// The rows behind that id, as JSON texts, in the order of their ids.
+    /// The rows behind that id, in the order of their ids.
     ///
     /// # Errors
     /// [`OriginalError::Unreadable`].
@@ -114,13 +122,12 @@ impl Original {
         table: OriginalTable,
         after: i64,
         limit: u32,
-    ) -> Result<Vec<String>, OriginalError> {
-        let rows: Result<Vec<JsonRow>, _> = diesel::sql_query(table.query())
+    ) -> Result<Vec<OriginalRow>, OriginalError> {
+        let rows = diesel::sql_query(table.query())
             .bind::<BigInt, _>(after)
             .bind::<BigInt, _>(i64::from(limit))
             .load(&mut self.conn)
             .await;
-        let rows = rows.map_err(|error| OriginalError::Unreadable(error.into()))?;
-        Ok(rows.into_iter().map(|row| row.json).collect())
+        rows.map_err(|error| OriginalError::Unreadable(error.into()))
     }
 }

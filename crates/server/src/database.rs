@@ -106,8 +106,8 @@ impl Database {
         }
     }
 
-    /// Learns the store's time before anything is written with it; `false` where the database does not
-    /// answer.
+    /// Learns the store's time before anything is written with it; `false` where the database cannot be
+    /// used.
     pub(crate) async fn set_clock(&self) -> bool {
         match self {
             Self::Sqlite(_) => true,

@@ -11,7 +11,7 @@ use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio_postgres::Client;
 
-use crate::database::{Schema, sessions, store, until_sessions};
+use crate::database::{Schema, fresh_store, sessions, store, until_sessions};
 
 const TENANT: &str = "+18605550199";
 const WAITS_FOR_A_LOCK: &str = "wait_event_type = 'Lock'";
@@ -148,4 +148,15 @@ async fn a_server_that_accepts_and_says_nothing_is_unavailable_in_time() {
 
 fn nowhere(url: &str) -> PgStore {
     PgStore::new(&PgSettings::new(url), Handle::current()).unwrap()
+}
+
+#[tokio::test]
+async fn a_database_without_our_tables_is_not_well() {
+    let (store, schema) = fresh_store().await;
+    let outsider = schema.outsider().await;
+    store.check().await.unwrap();
+    outsider.batch_execute("alter table sms_messages rename to elsewhere").await.unwrap();
+    store.check().await.unwrap_err();
+    outsider.batch_execute("alter table elsewhere rename to sms_messages").await.unwrap();
+    store.check().await.unwrap();
 }

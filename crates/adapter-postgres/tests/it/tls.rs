@@ -65,6 +65,7 @@ impl Secured {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_mode_checks_what_libpq_checks() {
     let server = Secured::start();
+    adapter_postgres::migrate(&PgSettings::new(server.cluster.url())).await.unwrap();
     let (right, wrong) = (Some("right.pem"), Some("wrong.pem"));
     for (host, mode, root, encrypted) in [
         ("127.0.0.1", "disable", None, false),
@@ -108,5 +109,6 @@ async fn a_server_that_cannot_encrypt_is_not_talked_to_where_it_must() {
         assert!(error.source().unwrap().to_string().contains("TLS"), "{mode}: {error:?}");
     }
     let settings = PgSettings::new(format!("{}?sslmode=prefer", cluster.url()));
+    adapter_postgres::migrate(&settings).await.unwrap();
     PgStore::new(&settings, Handle::current()).unwrap().check().await.unwrap();
 }

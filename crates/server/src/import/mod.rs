@@ -7,7 +7,7 @@ mod rows;
 
 use std::collections::HashMap;
 
-use adapter_postgres::{Original, OriginalTable, PgSettings};
+use adapter_postgres::{Original, OriginalRow, OriginalTable, PgSettings};
 use anyhow::{Context, bail};
 use clap::Args;
 use domain::history::{HistoricConversation, HistoricMessage};
@@ -205,41 +205,34 @@ impl Import {
         Ok(counts)
     }
 
-    /// The next rows with their ids; `None` at the end.
+    /// The next rows; `None` at the end.
     async fn batch(
         &mut self,
         table: OriginalTable,
         after: &mut i64,
-    ) -> anyhow::Result<Option<Vec<Value>>> {
+    ) -> anyhow::Result<Option<Vec<OriginalRow>>> {
         let rows = self.original.rows(table, *after, BATCH).await?;
-        let rows = rows.iter().map(|row| serde_json::from_str(row));
-        let rows: Vec<Value> = rows.collect::<Result<_, _>>().context("a row is no JSON")?;
-        match rows.last() {
-            None => Ok(None),
-            Some(last) => {
-                *after = rows::id(last).context("a row has no id")?;
-                Ok(Some(rows))
-            }
-        }
+        let last = rows.last().map(|row| row.id);
+        *after = last.unwrap_or(*after);
+        Ok(last.map(|_| rows))
     }
 }
 
 impl Counts {
     fn readable<T>(
         &mut self,
-        batch: &[Value],
+        batch: &[OriginalRow],
         what: &str,
         read: impl Fn(&Value) -> Result<T, Unreadable>,
     ) -> Vec<T> {
         let mut readable = Vec::new();
         for row in batch {
             self.read += 1;
-            match read(row) {
+            match rows::parse(&row.json).and_then(|value| read(&value)) {
                 Ok(old) => readable.push(old),
                 Err(why) => {
                     self.unreadable += 1;
-                    let id = rows::id(row).unwrap_or_default();
-                    say(&format!("{what} {id} is left out: {why}"));
+                    say(&format!("{what} {} is left out: {why}", row.id));
                 }
             }
         }

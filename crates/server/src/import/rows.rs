@@ -42,9 +42,43 @@ pub(super) struct Reading {
 #[error("its {0} cannot be read")]
 pub(super) struct Unreadable(&'static str);
 
-/// The row's id.
-pub(super) fn id(row: &Value) -> Option<i64> {
+/// A whole row. Half a character, as Python writes it and PostgreSQL's `json` keeps it, becomes `U+FFFD`.
+pub(super) fn parse(json: &str) -> Result<Value, Unreadable> {
+    let read = serde_json::from_str(json).or_else(|_| serde_json::from_str(&mended(json)));
+    read.map_err(|_| Unreadable("JSON"))
+}
+
+fn id(row: &Value) -> Option<i64> {
     row.get("id")?.as_i64()
+}
+
+/// Every escaped half of a character without its other half, replaced.
+fn mended(json: &str) -> String {
+    let mut whole = String::with_capacity(json.len());
+    let mut rest = json;
+    while let Some(at) = rest.find('\\') {
+        let (before, escape) = rest.split_at(at);
+        whole.push_str(before);
+        let length = match (half(escape), escape.get(6..).and_then(half)) {
+            (Some(0xD800..=0xDBFF), Some(0xDC00..=0xDFFF)) => 12,
+            (Some(0xD800..=0xDFFF), _) => {
+                whole.push_str("\\ufffd");
+                rest = escape.get(6..).unwrap_or_default();
+                continue;
+            }
+            // `\\` too: what comes behind it is no escape.
+            _ => 2,
+        };
+        let (kept, behind) = escape.split_at_checked(length).unwrap_or((escape, ""));
+        whole.push_str(kept);
+        rest = behind;
+    }
+    whole + rest
+}
+
+/// The number of an escape `\uXXXX` at the beginning.
+fn half(text: &str) -> Option<u16> {
+    u16::from_str_radix(text.strip_prefix("\\u")?.get(..4)?, 16).ok()
 }
 
 /// A row of `sms_message_status_events`; `None` where its message has no SID.
@@ -237,6 +271,20 @@ fn media(raw: &Map<String, Value>) -> Vec<Media> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn half_characters_are_mended_and_all_else_is_kept() {
+        for (json, expected) in [
+            (r#"{"a":"cut \ud83d"}"#, Some("cut \u{fffd}")),
+            (r#"{"a":"\ude00\ud83d\ud83d\ude00!"}"#, Some("\u{fffd}\u{fffd}\u{1f600}!")),
+            (r#"{"a":"\\ud83d \n\u0041\ud83"}"#, None),
+            (r#"{"a":"\\ud83d \ud83d\n\u0041é"}"#, Some("\\ud83d \u{fffd}\nAé")),
+            (r#"{"a":1e400}"#, None),
+        ] {
+            let read = parse(json).ok();
+            assert_eq!(read.as_ref().and_then(|row| row["a"].as_str()), expected, "{json}");
+        }
+    }
 
     fn reading() -> Reading {
         Reading {
