@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::IpAddr;
 
 use actix_web::HttpRequest;
-use actix_web::http::header;
+use actix_web::http::header::{self, HeaderValue};
 use actix_web::http::uri::Authority;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
@@ -65,10 +65,17 @@ fn is_from_here(request: &HttpRequest) -> bool {
     request.peer_addr().is_some_and(|peer| is_loopback(peer.ip()))
         && !request.headers().keys().any(|name| is_forwarding(name.as_str()))
         && is_asked_for_here(request)
-        && request
-            .headers()
-            .get_all(header::ORIGIN)
-            .all(|origin| origin.to_str().ok().and_then(site).is_some_and(is_loopback_authority))
+        && !is_asked_from_elsewhere(request)
+}
+
+/// Whether a browser says that a page of another site asks. For an image or a script it names none.
+fn is_asked_from_elsewhere(request: &HttpRequest) -> bool {
+    let mut origins = request.headers().get_all(header::ORIGIN).peekable();
+    let crosses = request.headers().get("sec-fetch-site").is_some_and(|site| site == "cross-site");
+    let is_here = |origin: &HeaderValue| {
+        origin.to_str().ok().and_then(site).is_some_and(is_loopback_authority)
+    };
+    (crosses && origins.peek().is_none()) || !origins.all(is_here)
 }
 
 /// Header names are in lower case.
@@ -381,6 +388,8 @@ mod tests {
             (HERE, vec![("origin", "http://localhost:3000")]),
             (HERE, vec![("origin", "http://[::1]")]),
             (HERE, vec![("origin", "https://127.0.0.1:8443")]),
+            (HERE, vec![("sec-fetch-site", "same-origin")]),
+            (HERE, vec![("sec-fetch-site", "cross-site"), ("origin", "http://127.0.0.1:4010")]),
         ] {
             let request = local(peer, &headers);
             assert!(Access::Loopback.identify(&request).is_ok(), "{peer} {headers:?}");
@@ -419,6 +428,8 @@ mod tests {
         {
             check_stranger(&local(HERE, &[("origin", origin)]));
         }
+        // A script or an image of a page has no origin.
+        check_stranger(&local(HERE, &[("sec-fetch-site", "cross-site")]));
     }
 
     #[test]

@@ -6,10 +6,18 @@ use tracing::{Level, Metadata};
 /// `tokio_postgres::query` writes every parameter of every statement: numbers, texts, payloads.
 const TALKATIVE: &[&str] = &["tokio_postgres"];
 
-/// Keeps the talkative libraries at INFO. Asked beside `RUST_LOG`, no directive of which is more specific.
+/// What tells at ERROR what a client did to its own connection: anybody could ring an alarm with bytes
+/// that are no HTTP.
+const ALARMED: &[&str] = &["actix_http::h1::dispatcher", "actix_http::h1::decoder"];
+
+/// Keeps the talkative libraries at INFO, and the alarmed ones below ERROR. Asked beside `RUST_LOG`, no directive of which is more specific.
 pub(super) fn is_harmless(metadata: &Metadata<'_>) -> bool {
-    let talks = TALKATIVE.iter().any(|library| metadata.target().starts_with(library));
-    !talks || *metadata.level() <= Level::INFO
+    let is_of = |libraries: &[&str]| libraries.iter().any(|of| metadata.target().starts_with(of));
+    match *metadata.level() {
+        Level::ERROR => !is_of(ALARMED),
+        Level::DEBUG | Level::TRACE => !is_of(TALKATIVE),
+        _ => true,
+    }
 }
 
 #[cfg(test)]
@@ -33,6 +41,20 @@ mod tests {
         fn flush(&mut self) -> io::Result<()> {
             Ok(())
         }
+    }
+
+    #[test]
+    fn bytes_that_are_no_http_ring_no_alarm() {
+        let page = Page::default();
+        let writer = page.clone();
+        let lines = fmt::layer().with_writer(move || writer.clone());
+        let log = registry().with(lines.with_filter(log_filter("info")));
+        tracing::subscriber::with_default(log, || {
+            tracing::error!(target: "actix_http::h1::dispatcher", "stream error: garbage");
+            tracing::error!(target: "actix_http::service", "not ready");
+        });
+        let written = String::from_utf8(page.0.lock().unwrap().clone()).unwrap();
+        assert!(!written.contains("garbage") && written.contains("not ready"), "{written}");
     }
 
     #[test]
