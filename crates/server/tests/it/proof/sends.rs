@@ -1,4 +1,4 @@
-//! A Twilio that answers, drops, hangs, fails and calls back as it likes, two processes, and
+//! A Twilio that answers, drops, hangs, fails and calls back as it likes, three processes, and
 //! `kill -9`: no text is sent twice, none is forgotten, and every verdict ends right once Twilio
 //! has spoken.
 
@@ -19,8 +19,8 @@ use crate::sending::Stage;
 use crate::service::{Service, client};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn no_text_is_sent_twice_or_forgotten_by_two_processes_on_postgres() {
-    chaos(&Database::postgres(), 2).await;
+async fn no_text_is_sent_twice_or_forgotten_by_three_processes_on_postgres() {
+    chaos(&Database::postgres(), 3).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
