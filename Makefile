@@ -2,7 +2,7 @@
 # make test   every test that needs Rust and PostgreSQL
 # make proof  load, crashes, chaos and pages at full size
 # make chaos  each fault of docs/reliability.md, CHAOS_TIMES (5) times; writes that table
-# make fuzz   FUZZ_EXECUTIONS (10,000,000) of each fuzz target, on the release build
+# make fuzz   FUZZ_EXECUTIONS (10,000,000) of each fuzz target, or of FUZZ="form api"; needs a C++ compiler
 # make conformance   official SDKs, Prism, a browser: needs PyPI and npm
 # make docs   writes into the README what is made from the code
 # make lint-deploy   what brings the service somewhere, read by linters: needs PyPI
@@ -64,9 +64,7 @@ chaos: ## The faults, one test after the other, and overload at full size.
 
 FUZZ_EXECUTIONS ?= 10000000
 fuzz: ## FUZZ_SEED says which mutations; without one, others each time.
-	FUZZ_EXECUTIONS=$(FUZZ_EXECUTIONS) FUZZ_SEED=$${FUZZ_SEED:-$$(date +%s)} \
-	  $(CARGO) nextest run --locked --cargo-profile proof --profile fuzz --all-features -E 'test(fuzz::)' \
-	  -p domain -p adapter-twilio -p adapter-http
+	@.ci/fuzz $(FUZZ_EXECUTIONS) $(FUZZ)
 
 conformance: ## What needs PyPI, npm or more of Debian: official SDKs, Prism, a browser.
 	@set -e; for check in .ci/conformance/*; do \

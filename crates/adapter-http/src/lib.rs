@@ -38,6 +38,10 @@ mod views;
 mod waiting;
 mod webhooks;
 
+// `make fuzz` links the fuzzer into every test program of this crate; this names it where no target is.
+#[cfg(all(test, fuzzing))]
+use bolero as _;
+
 use std::sync::Arc;
 use std::time::Duration;
 

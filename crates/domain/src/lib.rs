@@ -30,3 +30,7 @@ pub mod text;
 pub mod threads;
 pub mod timestamp;
 pub mod workflow;
+
+// `make fuzz` links the fuzzer into every test program of this crate; this names it where no target is.
+#[cfg(all(test, fuzzing))]
+use bolero as _;

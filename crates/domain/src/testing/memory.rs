@@ -45,6 +45,11 @@ pub(super) struct Tables {
 }
 
 impl InMemoryStore {
+    /// Forgets everything.
+    pub fn clear(&self) {
+        *self.tables() = Tables::default();
+    }
+
     pub(super) fn tables(&self) -> MutexGuard<'_, Tables> {
         self.tables.lock().unwrap_or_else(PoisonError::into_inner)
     }

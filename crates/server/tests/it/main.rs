@@ -20,6 +20,7 @@ mod database;
 mod dependencies_table;
 mod doctor;
 mod documents;
+mod fuzz_table;
 mod hooks;
 mod import;
 mod injection;
