@@ -76,7 +76,7 @@ fn mended(json: &str) -> String {
     whole + rest
 }
 
-/// The number of an escape `\uXXXX` at the beginning.
+/// The number of an escape at the beginning: `\u` and four hexadecimal digits.
 fn half(text: &str) -> Option<u16> {
     u16::from_str_radix(text.strip_prefix("\\u")?.get(..4)?, 16).ok()
 }
